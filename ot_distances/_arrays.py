@@ -1,0 +1,66 @@
+"""Which library an array belongs to, found without importing any; and extras, imported when needed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+Library = Literal["numpy", "torch", "cupy"]
+
+# What to type when an optional package is missing: import name -> pip requirement.
+EXTRAS = {
+    "torch": "ot_distances[torch]",
+    "cupy": "ot_distances[gpu]",
+    "matplotlib": "ot_distances[plot]",
+    "sklearn": "ot_distances[data]",
+    "pyarrow": "ot_distances[data]",
+    "tqdm": "ot_distances[torch]",
+}
+
+
+def library(*arrays: Any) -> Library:
+    """The library that the arrays belong to: torch or cupy where any one of them does, else numpy.
+
+    A library that was never imported cannot own an array, so `sys.modules` answers without importing it.
+    """
+    for name, kind in (("torch", "Tensor"), ("cupy", "ndarray")):
+        module = sys.modules.get(name)
+        owner = getattr(module, kind, None)
+        if owner is not None and any(isinstance(array, owner) for array in arrays):
+            return name  # type: ignore[return-value]
+    return "numpy"
+
+
+def namespace(*arrays: Any) -> ModuleType:
+    """The module itself: numpy, torch or cupy."""
+    return sys.modules[library(*arrays)]
+
+
+def require(name: str, why: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Raises
+    ------
+    ImportError
+        With the pip line that installs it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        top = name.partition(".")[0]
+        wanted = EXTRAS.get(top, top)
+        raise ImportError(f"{why} needs the package {top!r}: pip install '{wanted}'") from error
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """The same numbers as a numpy array on the host (no copy where none is needed)."""
+    kind = library(array)
+    if kind == "torch":
+        return np.asarray(array.detach().cpu())
+    if kind == "cupy":
+        return np.asarray(array.get())
+    return np.asarray(array)

@@ -1,0 +1,224 @@
+"""What travels through the house: a transport problem on the way in, certified results on the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class NotConverged(RuntimeError):
+    """No certified answer: raised instead of ever returning an uncertified number.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Rigorous bounds on the optimal cost, as far as the work went.
+    """
+
+    def __init__(self, message: str, lower: float = 0.0, upper: float = float("inf")) -> None:
+        super().__init__(message)
+        self.lower = lower
+        self.upper = upper
+
+
+class GroundCost(Protocol):
+    """The cost of moving one unit from row i to column j, in units of 2**exponent (see `costs.py`)."""
+
+    shape: tuple[int, int]
+    exponent: float  # an entry here times 2**exponent is an entry of the user's cost
+    relative_error: float  # of an entry, against real arithmetic on the user's numbers
+    matrix_bytes: int  # that `matrix` will allocate
+
+    def matrix(self) -> Array: ...
+    def entries(self, rows: Array, cols: Array) -> Array: ...
+    def range(self) -> tuple[float, float]: ...
+    def row_transform(self, g: Array, rows: Array | None = None) -> Array: ...
+    def column_transform(self, f: Array, cols: Array | None = None) -> Array: ...
+
+
+@dataclass(frozen=True)
+class TransportProblem:
+    """Move the masses `a` of the rows to the masses `b` of the columns at least cost.
+
+    The masses are held twice: as float64 for the bounds, and as int64 that add up to the same `total` on both
+    sides for the solvers, whose flows are then exact.
+    """
+
+    cost: GroundCost
+    a: Array  # (n,) float64, not negative
+    b: Array  # (m,) float64, not negative, same sum as a to rounding
+    row_mass: Array  # (n,) int64
+    col_mass: Array  # (m,) int64, the same sum
+    total: int
+    power: float = 1.0  # value = cost ** (1 / power); inf for the bottleneck
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.cost.shape
+
+    @property
+    def mass(self) -> float:
+        """The sum of the weights, in the user's units."""
+        return float(np.sum(self.a))
+
+    @property
+    def is_assignment(self) -> bool:
+        """As many rows as columns, all of equal mass: a permutation is optimal (Birkhoff)."""
+        n, m = self.shape
+        return n == m and bool((self.row_mass == self.row_mass[0]).all() and (self.col_mass == self.row_mass[0]).all())
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What a solver hands to the certificate: a plan in exact integers, and the potentials it stopped with.
+
+    `rows`, `cols` and `mass` list the basis, entries of no mass included: potentials are polished along it.
+    `g` is in the units of `problem.cost`; None where the basis alone tells.
+    """
+
+    rows: Array  # (k,) intp
+    cols: Array  # (k,) intp
+    mass: Array  # (k,) int64
+    g: Array | None
+    bytes: int = 0  # the most that the solver held at one time
+
+
+@dataclass(frozen=True, repr=False)
+class Transport:
+    """An optimal transport plan together with the proof that it is one.
+
+    Attributes
+    ----------
+    value : float
+        The distance (`solve`), or the cost (`solve_cost`, `lp_primal`, `lp_dual`, `kantorovich_rubinstein`).
+    cost : float
+        <P, C>, summed from the plan with compensation; `value ** p` for a distance of order p.
+    lower, upper : float
+        Rigorous bounds on the optimal cost, rounding included.
+    gap : float
+        (upper - lower) / scale of the cost: how much the bounds leave open, without a unit.
+    plan : scipy.sparse.coo_array, shape (n, m)
+        The optimal plan, at most n + m - 1 entries.
+    f, g : ndarray, shapes (n,) and (m,)
+        Kantorovich potentials: f_i + g_j <= C_ij for every pair.
+    method : str
+        The solver that ran.
+    seconds : float
+        Wall time of the solve, certificate included.
+    peak_bytes : int
+        The largest amount of memory that the solve held at one time.
+    """
+
+    value: float
+    cost: float
+    lower: float
+    upper: float
+    gap: float
+    plan: coo_array
+    f: Array
+    g: Array
+    method: str
+    seconds: float
+    peak_bytes: int
+    _points: tuple[Array, Array] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        n, m = self.plan.shape
+        return (
+            f"Transport(value={self.value:.10g}, lower={self.lower:.10g}, upper={self.upper:.10g}, "
+            f"gap={self.gap:.1e}, plan={n} x {m} with {self.plan.nnz} entries, method={self.method!r})"
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the plan: as arrows for points in one or two dimensions, else as a matrix. Returns the Axes."""
+        from .plotting import plot_plan  # the one arrow that points outwards: a result draws itself on request
+
+        return plot_plan(self, ax=ax)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An optimal matching of rows to columns with its dual proof.
+
+    Attributes
+    ----------
+    rows, cols : ndarray, shape (min(n, m),)
+        Matched pairs, rows in ascending order (SciPy's convention).
+    cost : float
+        The sum of the matched entries.
+    u, v : ndarray, shapes (n,) and (m,)
+        Duals: u_i + v_j <= C_ij everywhere (>= when maximising); unmatched rows or columns carry 0.
+    lower, upper : float
+        Rigorous bounds on the optimal sum, rounding included.
+    gap : float
+        (upper - lower) / scale of the cost.
+    """
+
+    rows: Array
+    cols: Array
+    cost: float
+    u: Array
+    v: Array
+    lower: float
+    upper: float
+    gap: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The verdict on somebody's answer.
+
+    Attributes
+    ----------
+    primal, dual : float
+        Cost of the plan (or the best known upper bound), and the value of the potentials after they were made
+        feasible (or the best known lower bound).
+    gap : float
+        (primal - dual) / scale of the cost.
+    marginal_error : float
+        Largest deviation of a row or column sum of the plan from its weight, relative to the total mass.
+    dual_violation : float
+        Largest f_i + g_j - C_ij > 0 of the potentials as given, relative to the scale of the cost; 0 if feasible.
+    optimal : bool
+        The plan is feasible and optimal, the potentials feasible and optimal, each as far as given.
+    """
+
+    primal: float
+    dual: float
+    gap: float
+    marginal_error: float
+    dual_violation: float
+    optimal: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number known up to an error: `float(estimate)` is its value.
+
+    Attributes
+    ----------
+    value : float
+    stderr : float
+        Standard error (Monte Carlo), or the bound on the error (quadrature, 0 in closed form).
+    interval : tuple of float
+        (low, high), at confidence `level`.
+    level : float
+        1.0 where the interval is certain.
+    method : str
+    """
+
+    value: float
+    stderr: float
+    interval: tuple[float, float]
+    level: float
+    method: str
+
+    def __float__(self) -> float:
+        return self.value
