@@ -1,4 +1,4 @@
-"""How long a user waits: for the import, and for the first answer of a fresh process, with and without compiled kernels.
+"""How long a user waits for the import, and for the first answer of a fresh process.
 
     python benchmarks/startup.py [--repeat 3]
 
