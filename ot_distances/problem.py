@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,16 +31,38 @@ class NotConverged(RuntimeError):
 class GroundCost(Protocol):
     """The cost of moving one unit from row i to column j, in units of 2**exponent (see `costs.py`)."""
 
-    shape: tuple[int, int]
-    exponent: float  # an entry here times 2**exponent is an entry of the user's cost
-    relative_error: float  # of an entry, against real arithmetic on the user's numbers
-    matrix_bytes: int  # that `matrix` will allocate
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def exponent(self) -> float:
+        """An entry here times 2**exponent is an entry of the user's cost."""
 
-    def matrix(self) -> Array: ...
-    def entries(self, rows: Array, cols: Array) -> Array: ...
-    def range(self) -> tuple[float, float]: ...
-    def row_transform(self, g: Array, rows: Array | None = None) -> Array: ...
-    def column_transform(self, f: Array, cols: Array | None = None) -> Array: ...
+    @property
+    def relative_error(self) -> float:
+        """Of an entry, against real arithmetic on the user's numbers; 0 for a cost matrix."""
+
+    @property
+    def forbids(self) -> bool:
+        """Some entry is +inf."""
+
+    @property
+    def T(self) -> GroundCost:
+        """The same cost with rows and columns exchanged."""
+
+    def matrix(self) -> Array:
+        """All entries, (n, m) float64, C-ordered; not to be written to. MemoryError, before any work, if too large."""
+
+    def entries(self, rows: Array, cols: Array) -> Array:
+        """The entries at index pairs, (k,)."""
+
+    def range(self) -> tuple[float, float]:
+        """Bounds on the finite entries."""
+
+    def row_transform(self, g: Array) -> Array:
+        """The c-transform min_j C_ij - g_j, (n,), rounded down so that f_i + g_j <= C_ij in real arithmetic."""
+
+    def select(self, rows: Array, cols: Array) -> GroundCost:
+        """The cost between some of the rows and some of the columns."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +79,7 @@ class TransportProblem:
     row_mass: Array  # (n,) int64
     col_mass: Array  # (m,) int64, the same sum
     total: int
+    exact_masses: bool  # the integers are proportional to the weights, not rounded from them
     power: float = 1.0  # value = cost ** (1 / power); inf for the bottleneck
 
     @property
@@ -74,19 +97,31 @@ class TransportProblem:
         n, m = self.shape
         return n == m and bool((self.row_mass == self.row_mass[0]).all() and (self.col_mass == self.row_mass[0]).all())
 
+    def between(self, rows: Array, cols: Array) -> TransportProblem:
+        """The problem without the other atoms, which must carry no mass."""
+        return replace(
+            self,
+            cost=self.cost.select(rows, cols),
+            a=self.a[rows],
+            b=self.b[cols],
+            row_mass=self.row_mass[rows],
+            col_mass=self.col_mass[cols],
+        )
+
 
 @dataclass(frozen=True)
 class Flow:
-    """What a solver hands to the certificate: a plan in exact integers, and the potentials it stopped with.
+    """What a solver hands to the certificate: a plan in exact integers, and the column potentials that prove it.
 
-    `rows`, `cols` and `mass` list the basis, entries of no mass included: potentials are polished along it.
-    `g` is in the units of `problem.cost`; None where the basis alone tells.
+    `g` is in the units of `problem.cost`; the certificate completes it to a feasible pair. For the bottleneck, `f`
+    and `g` mark Hall's violators instead: columns with g = 1 hold more mass than all rows with f = -1.
     """
 
     rows: Array  # (k,) intp
     cols: Array  # (k,) intp
     mass: Array  # (k,) int64
-    g: Array | None
+    g: Array  # (m,)
+    f: Array | None = None  # (n,), bottleneck only
     bytes: int = 0  # the most that the solver held at one time
 
 

@@ -1,0 +1,207 @@
+"""The proof: every answer leaves with rigorous lower and upper bounds on the optimal cost, or not at all.
+
+Weak duality is the whole idea. Any g, completed by its c-transform f_i = min_j C_ij - g_j, bounds the optimum from
+below by sum a_i f_i + sum b_j g_j; any plan with the right marginals bounds it from above by <P, C>. The transform is
+rounded towards feasibility, both sums are correctly rounded, masses are integers, and what rounding is left in the
+costs and the masses is added to the bounds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .costs import UNIT_ROUNDOFF
+from .problem import Array, Flow, NotConverged, Transport, TransportProblem
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
+
+# The gap is measured against the cost; where the cost is a small difference of large potentials, against a thousandth
+# of these: float64 potentials cannot prove more.
+POTENTIAL_SHARE = 2.0**-10
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds on the optimal cost in units of 2**exponent, and the scale they are judged by."""
+
+    lower: float
+    upper: float
+    scale: float
+
+    @property
+    def gap(self) -> float:
+        if self.upper == self.lower:
+            return 0.0
+        return (self.upper - self.lower) / self.scale if self.scale > 0 else math.inf
+
+
+def exact_dot(mass: Array, values: Array) -> float:
+    """The sum of mass * value, correctly rounded, for int64 masses and float64 values."""
+    high = mass.astype(np.float64)
+    low = (mass - high.astype(np.int64)).astype(np.float64)
+    product, error = _two_product(high, values)
+    return math.fsum(np.concatenate((product, error, low * values)).tolist())
+
+
+def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """a * b as an unevaluated sum of two floats (Dekker, Numerische Mathematik 1971)."""
+    product = a * b
+    a_high, a_low = _split(a)
+    b_high, b_low = _split(b)
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _split(a: Array) -> tuple[Array, Array]:
+    carried = 134217729.0 * a  # 2**27 + 1
+    high = carried - (carried - a)
+    return high, a - high
+
+
+def mass_slack(problem: TransportProblem) -> float:
+    """How much the cost can move because the integer masses round the weights: 0 for uniform and integer weights."""
+    if problem.exact_masses:
+        return 0.0
+    n, m = problem.shape
+    low, high = problem.cost.range()
+    return 2 * (n + m) / problem.total * (high - low)
+
+
+def bound(problem: TransportProblem, cost: float, f: Array, g: Array) -> Bounds:
+    """Bounds from the exact cost of an integer plan and a feasible pair of potentials, both for a total mass of 1."""
+    dual = (exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)) / problem.total
+    size = float(problem.row_mass @ np.abs(f) + problem.col_mass @ np.abs(g)) / problem.total
+    relative = problem.cost.relative_error * 1.01 + 8 * UNIT_ROUNDOFF
+    slack = mass_slack(problem)
+    lower = dual - abs(dual) * relative - slack
+    upper = cost + abs(cost) * relative + slack
+    if problem.cost.range()[0] >= 0:
+        lower = max(lower, 0.0)
+    return Bounds(lower, upper, max(abs(lower), abs(upper), POTENTIAL_SHARE * size))
+
+
+def centred(problem: TransportProblem, flow: Flow) -> Array:
+    """`flow.g` shifted so that rows and columns carry equal shares of the dual value."""
+    rows, cols, mass = flow.rows, flow.cols, flow.mass
+    at_cols = flow.g[cols]
+    shift = float(mass @ (2 * at_cols - problem.cost.entries(rows, cols))) / (2 * problem.total)
+    return flow.g - shift
+
+
+def feasible_pair(problem: TransportProblem, g: Array) -> tuple[Array, Array]:
+    """(f, g) with f_i + g_j <= C_ij at every pair; columns where g is -inf carry no mass and get theirs from f."""
+    f = problem.cost.row_transform(g)
+    idle = np.flatnonzero(g == -np.inf)
+    if len(idle):
+        g = g.copy()
+        g[idle] = problem.cost.T.select(idle, np.arange(len(f))).row_transform(f)
+    return f, g
+
+
+def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, started: float) -> Transport:
+    """The transport of a solver's flow, with its bounds.
+
+    Raises
+    ------
+    NotConverged
+        The bounds lie further apart than `rtol` times the scale of the cost.
+    """
+    if problem.power == math.inf:
+        f, g, cost, bounds = _bottleneck(problem, flow)
+        unit = 1.0  # the bottleneck is a cost, not a cost times mass
+    else:
+        f, g = feasible_pair(problem, centred(problem, flow))
+        cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
+        bounds = bound(problem, cost, f, g)
+        unit = problem.mass
+    exponent = problem.cost.exponent
+    lower, upper = unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
+    if not bounds.gap <= rtol:
+        raise NotConverged(
+            f"no certified optimum: the cost lies in [{lower:.17g}, {upper:.17g}], a relative gap of {bounds.gap:.1e}, "
+            f"but rtol = {rtol:.1e} was asked of method {method!r}. Try another `method`, or a larger `rtol`.",
+            lower,
+            upper,
+        )
+    in_units = unscale(cost * unit, exponent)
+    return Transport(
+        value=root(cost * unit, exponent, problem.power),
+        cost=in_units,
+        lower=min(lower, in_units),
+        upper=max(upper, in_units),
+        gap=bounds.gap,
+        plan=_plan(problem, flow),
+        f=unscale_array(f, exponent),
+        g=unscale_array(g, exponent),
+        method=method,
+        seconds=time.perf_counter() - started,
+        peak_bytes=flow.bytes,
+    )
+
+
+def _plan(problem: TransportProblem, flow: Flow) -> coo_array:
+    from scipy.sparse import coo_array
+
+    carried = flow.mass > 0
+    mass = flow.mass[carried] * (problem.mass / problem.total)
+    return coo_array((mass, (flow.rows[carried], flow.cols[carried])), shape=problem.shape)
+
+
+def _bottleneck(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float, Bounds]:
+    """Potentials, value and bounds of the largest cost that carries mass.
+
+    Columns marked by g = 1 hold more mass than all rows marked by f = -1 can send them. So every plan moves mass
+    from another row to a marked column, and the least cost of doing so bounds the optimum from below (Hall,
+    J. London Math. Soc. 1935).
+    """
+    carried = flow.mass > 0
+    upper = float(problem.cost.entries(flow.rows[carried], flow.cols[carried]).max())
+    lower = problem.cost.range()[0] if flow.f is None else _hall_bound(problem, flow.f, flow.g)
+    relative = problem.cost.relative_error * 1.01
+    bounds = Bounds(lower - abs(lower) * relative, upper + abs(upper) * relative, max(abs(lower), abs(upper)))
+    if flow.f is None:
+        return np.zeros(problem.shape[0]), np.zeros(problem.shape[1]), upper, bounds
+    return flow.f * lower, flow.g * lower, upper, bounds
+
+
+def _hall_bound(problem: TransportProblem, f: Array, g: Array) -> float:
+    crowded, near = g == 1, f == -1
+    if int(problem.col_mass[crowded].sum()) <= int(problem.row_mass[near].sum()):
+        return problem.cost.range()[0]
+    out_of_reach = problem.cost.select(np.flatnonzero(~near), np.flatnonzero(crowded))
+    return float(out_of_reach.row_transform(np.zeros(out_of_reach.shape[1])).min())
+
+
+def unscale(value: float, exponent: float, direction: int = 0) -> float:
+    """value * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf."""
+    whole = round(exponent)
+    factor = 2.0 ** (exponent - whole)
+    if factor != 1 and direction:
+        value += direction * abs(value) * 4 * UNIT_ROUNDOFF
+    with np.errstate(over="ignore", under="ignore"):
+        result = float(np.ldexp(value * factor, whole))
+    if direction and value != 0 and (not math.isfinite(result) or abs(result) < np.finfo(float).tiny):
+        result = float(np.nextafter(result, direction * math.inf))
+    return result
+
+
+def unscale_array(potential: Array, exponent: float) -> Array:
+    whole = round(exponent)
+    factor = 2.0 ** (exponent - whole)
+    with np.errstate(over="ignore", under="ignore"):
+        if factor == 1:
+            return np.ldexp(potential, whole)
+        # A factor that is no power of two rounds: step back by it to stay feasible.
+        return np.ldexp(potential * factor - 4 * UNIT_ROUNDOFF * np.abs(potential).max(initial=0), whole)
+
+
+def root(cost: float, exponent: float, power: float) -> float:
+    """(cost * 2**exponent) ** (1 / power), which is a float even where the cost is not."""
+    if power == 1 or power == math.inf:
+        return unscale(cost, exponent)
+    return unscale(max(cost, 0.0) ** (1 / power), exponent / power)

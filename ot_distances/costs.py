@@ -1,0 +1,303 @@
+"""Ground costs: one table of metrics, evaluated whole, by block of rows, or entry by entry; scaled, never rounded by it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .problem import Array
+
+UNIT_ROUNDOFF = 2.0**-53
+
+# Entries of a block that stay in the second-level cache together with one temporary of the same size.
+BLOCK_ENTRIES = 2**16
+
+# A cost matrix within these binary exponents is left as it is: squares and sums of its entries stay normal numbers.
+SAFE_EXPONENT = 300
+
+# Up to here a sorted line is transformed like any other cost, in blocks: faster than by divide and conquer.
+LINE_ENTRIES = 2**20
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the table: how coordinate differences add up to a distance.
+
+    `reduce` folds |x_k - y_k| into the running value, `root` is the exponent that turns the folded value into the
+    distance, `roundings(d)` counts the roundings of the folded value.
+    """
+
+    reduce: Callable[[Array, Array], None]
+    root: float
+    degree: int  # coordinates times s: the cost times s**degree
+    roundings: Callable[[int], int]
+
+
+def _add_square(value: Array, difference: Array) -> None:
+    np.multiply(difference, difference, out=difference)
+    np.add(value, difference, out=value)
+
+
+def _add_absolute(value: Array, difference: Array) -> None:
+    np.absolute(difference, out=difference)
+    np.add(value, difference, out=value)
+
+
+def _take_larger(value: Array, difference: Array) -> None:
+    np.absolute(difference, out=difference)
+    np.maximum(value, difference, out=value)
+
+
+METRICS: dict[str, Metric] = {
+    "euclidean": Metric(_add_square, 0.5, 1, lambda d: d + 2),
+    "sqeuclidean": Metric(_add_square, 1.0, 2, lambda d: d + 2),
+    "cityblock": Metric(_add_absolute, 1.0, 1, lambda d: d),
+    "chebyshev": Metric(_take_larger, 1.0, 1, lambda d: 1),
+}
+
+
+def require_memory(size: int, what: str, cure: str) -> None:
+    """Refuse to allocate more than the machine has free, before the kernel kills the process.
+
+    Raises
+    ------
+    MemoryError
+        With the number of bytes needed and available.
+    """
+    try:
+        with open("/proc/meminfo") as lines:
+            available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        names = getattr(os, "sysconf_names", {})
+        if "SC_PHYS_PAGES" not in names:  # a system that does not tell: let the allocation speak
+            return
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > available:
+        raise MemoryError(f"{what} needs {size:,} bytes, but {available:,} are available. {cure}")
+
+
+class _Blockwise:
+    """What every cost does from blocks of its rows."""
+
+    shape: tuple[int, int]
+
+    def block(self, start: int, stop: int) -> Array:
+        raise NotImplementedError("a ground cost defines its blocks")
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """(rows, entries) from top to bottom; a block may be overwritten by its reader."""
+        n, m = self.shape
+        step = max(1, BLOCK_ENTRIES // m)
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            yield slice(start, stop), self.block(start, stop)
+
+    def matrix(self) -> Array:
+        n, m = self.shape
+        require_memory(8 * n * m, f"A {n} x {m} cost matrix", 'For points, method="auto" needs no matrix.')
+        full = np.empty((n, m))
+        for rows, entries in self.blocks():
+            full[rows] = entries
+        return full
+
+    def row_transform(self, g: Array) -> Array:
+        f = np.empty(self.shape[0])
+        for rows, entries in self.blocks():
+            np.subtract(entries, g, out=entries)
+            np.min(entries, axis=1, out=f[rows])
+        # A difference is exact where it is 0 or g is: else the next number below it is a rigorous bound.
+        return np.where((f == 0) | (np.abs(g).max() == 0), f, np.nextafter(f, -np.inf))
+
+
+class DenseCost(_Blockwise):
+    """The entries of a matrix, brought to a normal magnitude by a power of two where they need it."""
+
+    relative_error = 0.0
+
+    def __init__(self, values: Array, exponent: float | None = None) -> None:
+        self.values = values
+        self.shape = (values.shape[0], values.shape[1])
+        self.exponent = self._natural_exponent() if exponent is None else exponent
+
+    def _natural_exponent(self) -> float:
+        low, high = self._extremes
+        exponent = math.frexp(max(abs(low), abs(high)))[1]
+        return 0.0 if abs(exponent) <= SAFE_EXPONENT else float(exponent)
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        finite = self.values[self.values < np.inf] if self.forbids else self.values
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+    @cached_property
+    def forbids(self) -> bool:
+        return bool(self.values.max() == np.inf)
+
+    @property
+    def T(self) -> DenseCost:
+        return DenseCost(self.values.T, self.exponent)
+
+    def _scaled(self, values: Array) -> Array:
+        return np.ldexp(values.astype(np.float64), -int(self.exponent)) if self.exponent else values.astype(np.float64)
+
+    def block(self, start: int, stop: int) -> Array:
+        return self._scaled(self.values[start:stop])
+
+    def matrix(self) -> Array:
+        if self.exponent == 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
+            return self.values
+        return super().matrix()
+
+    def entries(self, rows: Array, cols: Array) -> Array:
+        return self._scaled(self.values[rows, cols])
+
+    def range(self) -> tuple[float, float]:
+        low, high = self._extremes
+        return math.ldexp(low, -int(self.exponent)), math.ldexp(high, -int(self.exponent))
+
+    def select(self, rows: Array, cols: Array) -> DenseCost:
+        return DenseCost(self.values[np.ix_(rows, cols)], self.exponent)
+
+
+class PointCost(_Blockwise):
+    """d(x_i, y_j)**p from coordinates scaled by a power of two to an extent near 1.
+
+    Differences are taken before anything is squared: offsets cost no digits, and coincident points cost exactly 0.
+    """
+
+    forbids = False
+
+    def __init__(self, x: Array, y: Array, metric: str = "euclidean", p: float = 1.0, exponent: float = 0.0) -> None:
+        self.x, self.y = x, y  # (n, d), (m, d) float64, C-ordered
+        self.metric, self.p, self.exponent = metric, p, exponent
+        self.shape = (len(x), len(y))
+
+    @classmethod
+    def scaled(cls, x: Array, y: Array, metric: str, p: float) -> PointCost:
+        """The cost between the user's points, whatever their unit."""
+        low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
+        # Halved, because the extent of the largest floats is not a float.
+        shift = math.frexp(float((high / 2 - low / 2).max()))[1] + 1
+        exponent = shift * METRICS[metric].degree * p
+        return cls(np.ldexp(x, -shift), np.ldexp(y, -shift), metric, p, exponent)
+
+    @property
+    def relative_error(self) -> float:
+        row = METRICS[self.metric]
+        return (self.p * row.root * row.roundings(self.x.shape[1]) + 4) * UNIT_ROUNDOFF
+
+    @property
+    def T(self) -> PointCost:
+        return PointCost(self.y, self.x, self.metric, self.p, self.exponent)
+
+    def _finish(self, value: Array) -> Array:
+        power = METRICS[self.metric].root * self.p
+        if power == 0.5:
+            return np.sqrt(value, out=value)
+        return value if power == 1 else np.power(value, power, out=value)
+
+    @cached_property
+    def _columns(self) -> Array:
+        return np.ascontiguousarray(self.y.T)  # (d, m)
+
+    def block(self, start: int, stop: int) -> Array:
+        value = np.zeros((stop - start, self.shape[1]))
+        difference = np.empty_like(value)
+        reduce = METRICS[self.metric].reduce
+        for k in range(self.x.shape[1]):
+            np.subtract(self.x[start:stop, k, None], self._columns[k], out=difference)
+            reduce(value, difference)
+        return self._finish(value)
+
+    def entries(self, rows: Array, cols: Array) -> Array:
+        value = np.zeros(len(rows))
+        for k in range(self.x.shape[1]):
+            METRICS[self.metric].reduce(value, self.x[rows, k] - self.y[cols, k])
+        return self._finish(value)
+
+    def range(self) -> tuple[float, float]:
+        low, high = np.minimum(self.x.min(0), self.y.min(0)), np.maximum(self.x.max(0), self.y.max(0))
+        corner = PointCost(low[None], high[None], self.metric, self.p)
+        return 0.0, float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)
+
+    def select(self, rows: Array, cols: Array) -> PointCost:
+        return PointCost(self.x[rows], self.y[cols], self.metric, self.p, self.exponent)
+
+    def row_transform(self, g: Array) -> Array:
+        n, m = self.shape
+        if self.x.shape[1] > 1 or n * m <= LINE_ENTRIES:
+            return super().row_transform(g)
+        cols = np.flatnonzero(g > -np.inf)
+        cols = cols[np.argsort(self.y[cols, 0], kind="stable")]
+        rows = np.argsort(self.x[:, 0], kind="stable")
+        f = np.empty(n)
+        f[rows] = _line_transform(self.select(rows, cols), g[cols])
+        return f
+
+
+def _line_transform(cost: PointCost, g: Array) -> Array:
+    """min_j C_ij - g_j for sorted points on a line, by divide and conquer over the rows.
+
+    The leftmost minimiser of a Monge matrix moves right from row to row (Aggarwal, Klawe, Moran, Shor & Wilber,
+    Algorithmica 1987), so each level of rows halfway between known ones reads O(n + m) entries. A tie that rounding
+    decides the wrong way costs the rows below it no more than that rounding, once for each level: the result is
+    lowered by so much, and is then a rigorous bound.
+    """
+    n, m = cost.shape
+    f, best = np.empty(n), np.empty(n, dtype=np.intp)
+    stride = 2 ** (n - 1).bit_length()
+    levels = 1
+    while stride >= 1:
+        rows = np.arange(stride - 1, n, 2 * stride)
+        if len(rows):
+            first = np.where(rows >= stride, best[np.maximum(rows - stride, 0)], 0)
+            last = np.where(rows + stride < n, best[np.minimum(rows + stride, n - 1)], m - 1)
+            counts = last - first + 1
+            ends = np.cumsum(counts)
+            owner = np.repeat(np.arange(len(rows)), counts)
+            cols = np.arange(ends[-1]) + (first - (ends - counts))[owner]
+            values = cost.entries(rows[owner], cols) - g[cols]
+            f[rows] = np.minimum.reduceat(values, ends - counts)
+            hits = np.flatnonzero(values == f[rows][owner])
+            leftmost = np.diff(owner[hits], prepend=-1) > 0
+            best[rows] = cols[hits[leftmost]]
+        stride //= 2
+        levels += 1
+    rounding = 4 * (cost.relative_error + UNIT_ROUNDOFF) * (np.abs(f).max() + np.abs(g).max())
+    return f - levels * rounding
+
+
+def from_callable(metric: Callable[[Array, Array], Any], x: Array, y: Array, p: float) -> DenseCost:
+    """The cost of a user's function of two blocks of points, raised to the power p, as a matrix.
+
+    Raises
+    ------
+    ValueError
+        A block of the wrong shape, or a cost that is nan, infinite or (for p other than 1) negative.
+    """
+    n, m = len(x), len(y)
+    require_memory(8 * n * m, f"A {n} x {m} cost matrix", "Pass fewer points, or a metric known by name.")
+    full = np.empty((n, m))
+    step = max(1, BLOCK_ENTRIES // m)
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        entries = np.asarray(metric(x[rows], y), dtype=np.float64)
+        if entries.shape != full[rows].shape:
+            raise ValueError(
+                f"`metric` must return a cost block of shape {full[rows].shape} for points of shapes {x[rows].shape} "
+                f"and {y.shape}, but it returned {entries.shape}. Return one cost for each pair."
+            )
+        full[rows] = entries
+    bad = ~np.isfinite(full) | ((full < 0) & (p != 1))
+    if bad.any():
+        i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        raise ValueError(
+            f"`metric` must return finite costs >= 0, but metric(x, y)[{i}, {j}] = {full[i, j]}. Mend the function."
+        )
+    return DenseCost(full if p == 1 else full**p)

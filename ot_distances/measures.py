@@ -1,0 +1,201 @@
+"""The gate: points, weights and cost matrices are judged here, once. Past it all is float64, finite and of equal mass."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ._arrays import to_numpy
+from .problem import Array
+
+# Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
+MASS_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2}
+
+# The larger side's masses add up to at most 2**MASS_BITS, so that sums and differences of flows stay inside int64.
+MASS_BITS = 60
+
+
+def real_array(value: Any, name: str) -> Array:
+    """`value` as a numpy array of real numbers; the caller's library and dtype are read, not kept."""
+    try:
+        array = to_numpy(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` must be an array of numbers, but it cannot be read as one: {error}.") from error
+    if array.dtype == object or array.dtype.kind in "USVmM":
+        raise TypeError(
+            f"`{name}` must be an array of real numbers, but it has dtype {array.dtype}. Convert it to float64, "
+            "with rows of equal length."
+        )
+    if array.dtype.kind == "c":
+        raise TypeError(f"`{name}` must be real, but it has dtype {array.dtype}. Pass its real and imaginary parts.")
+    return array
+
+
+def index_text(name: str, array: Array, bad: Array) -> str:
+    """`name[i, j] = value` of the first entry where `bad` holds."""
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
+    return f"{name}[{', '.join(map(str, index))}] = {array[index]}" if index else f"{name} = {array[()]}"
+
+
+def require_finite(array: Array, name: str, cure: str) -> None:
+    """Refuse nan and inf by name, index and value."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise ValueError(f"`{name}` must be finite, but {index_text(name, array, ~finite)}. {cure}")
+
+
+def points(value: Any, name: str) -> Array:
+    """A point set as a (n, d) float64 array; one-dimensional input is n points on a line."""
+    array = real_array(value, name)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise ValueError(
+            f"`{name}` must have shape (n, d) or (n,), but it has shape {array.shape}. "
+            "Reshape it so that each row is one point."
+        )
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise ValueError(f"`{name}` must hold at least one point, but it has shape {array.shape}. Pass some points.")
+    require_finite(array, name, "Remove or impute such points.")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def same_dimension(x: Array, y: Array) -> None:
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(
+            f"`x` and `y` must have the same number of columns, but their shapes are {x.shape} and {y.shape}. "
+            "Bring both into one space."
+        )
+
+
+def cost_matrix(value: Any, *, forbid: bool = True) -> Array:
+    """A dense cost matrix, in its own dtype if that is float32 or float64; +inf marks a forbidden pair."""
+    array = real_array(value, "cost_matrix")
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"`cost_matrix` must have shape (n, m) with n, m >= 1, but it has shape {array.shape}. "
+            "Pass one row for each source and one column for each target."
+        )
+    return cost_values(array, forbid=forbid)
+
+
+def cost_values(array: Array, *, forbid: bool = True) -> Array:
+    """The entries of a cost array of any shape, checked: no nan, no -inf, +inf only where `forbid` allows it."""
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float64)
+    # The sum is finite where every entry is: one fast pass in the ordinary case.
+    with np.errstate(over="ignore", invalid="ignore"):
+        clean = bool(np.isfinite(array.sum()))
+    if not clean:
+        bad = np.isnan(array) | (array == -np.inf)
+        if bad.any():
+            raise ValueError(
+                f"`cost_matrix` must not hold nan or -inf, but {index_text('cost_matrix', array, bad)}. "
+                "Use +inf for a forbidden pair."
+            )
+        if not forbid:
+            require_finite(array, "cost_matrix", "Only linear_assignment and solve_cost know forbidden pairs.")
+    return array
+
+
+def weights(value: Any, name: str, n: int, against: str) -> Array | None:
+    """Weights as (n,) float64, or None where the user passed none (uniform, of total mass 1)."""
+    if value is None:
+        return None
+    array = real_array(value, name)
+    if array.shape != (n,):
+        raise ValueError(
+            f"`{name}` must have shape ({n},) to go with {against}, but it has shape {array.shape}. "
+            "Pass one weight for each point."
+        )
+    require_finite(array, name, "Replace it by a number, or drop the point.")
+    negative = array < 0
+    if negative.any():
+        raise ValueError(
+            f"`{name}` must be non-negative, but {index_text(name, array, negative)}. Set it to 0 or drop the point."
+        )
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    if not array.sum() > 0:
+        raise ValueError(f"`{name}` must have a positive sum, but all its entries are 0. Pass at least one weight > 0.")
+    return array
+
+
+def mass_tolerance(*values: Any) -> float:
+    """The loosest tolerance that the dtypes of the user's weights call for."""
+    kinds = [str(getattr(value, "dtype", "float64")).rpartition(".")[2] for value in values if value is not None]
+    return max((MASS_TOLERANCE.get(kind, 1e-6) for kind in kinds), default=1e-6)
+
+
+def balance(a: Array | None, b: Array | None, n: int, m: int, tolerance: float = 1e-6) -> tuple[Array, Array]:
+    """Two weight vectors of the same total: `b` takes over the mass of `a`; a missing one is uniform."""
+    if a is None:
+        a = np.full(n, (1.0 if b is None else math.fsum(b)) / n)
+    if b is None:
+        return a, np.full(m, math.fsum(a) / m)
+    scale = max(a.max(), b.max())  # sums of weights near the largest float must not overflow
+    mass_a, mass_b = math.fsum(a / scale), math.fsum(b / scale)
+    if abs(mass_a - mass_b) > tolerance * max(mass_a, mass_b):
+        raise ValueError(
+            f"`a` and `b` must have the same sum, but they sum to {mass_a * scale:.10g} and {mass_b * scale:.10g}, "
+            f"{abs(mass_a - mass_b) / max(mass_a, mass_b):.1e} apart relative to the larger. Normalise both: a / a.sum(), b / b.sum()."
+        )
+    return a, b if mass_a == mass_b else b * (mass_a / mass_b)
+
+
+def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
+    """Both weight vectors as int64 of exactly the same total.
+
+    Uniform weights become multiplicities and integer weights stay what they are: exact. Other weights are scaled by
+    a power of two to a total near 2**60, so that only weights below 2**-8 of the total are rounded at all, by at
+    most one unit of 2**-60; the columns take up the difference of the two sums, in proportion.
+
+    Returns the masses of rows and columns, their total, and whether they are exactly proportional to the weights.
+    """
+    n, m = len(a), len(b)
+    if (a == a[0]).all() and (b == b[0]).all():
+        divisor = math.gcd(n, m)
+        return np.full(n, m // divisor), np.full(m, n // divisor), n * m // divisor, True
+    largest = max(a.max(), b.max())
+    if largest < 2**53 and not (a % 1).any() and not (b % 1).any():
+        rows, cols = a.astype(np.int64), b.astype(np.int64)
+        if int(rows.sum()) == int(cols.sum()) < 2**MASS_BITS:
+            return rows, cols, int(rows.sum()), True
+    shift = MASS_BITS - math.frexp(math.fsum(a / largest))[1] - math.frexp(largest)[1]
+    scaled = np.ldexp(b, shift)
+    rows, cols = np.rint(np.ldexp(a, shift)).astype(np.int64), np.rint(scaled).astype(np.int64)
+    total = int(rows.sum())
+    surplus = total - int(cols.sum())
+    cols += np.rint(scaled * (surplus / int(cols.sum()))).astype(np.int64)
+    surplus = total - int(cols.sum())  # now at most one unit a column
+    heaviest = np.argsort(-cols, kind="stable")
+    share, rest = divmod(abs(surplus), m)
+    cols += np.sign(surplus) * share
+    cols[heaviest[:rest]] += np.sign(surplus)
+    return rows, cols, total, False
+
+
+def order(p: Any) -> float:
+    """The order of a Wasserstein distance: 1 <= p <= inf."""
+    if isinstance(p, bool) or not isinstance(p, (int, float, np.integer, np.floating)):
+        raise TypeError(f"`p` must be a number, but it is {p!r}. Pass 1 <= p <= inf.")
+    if not p >= 1:
+        raise ValueError(f"`p` must be at least 1, but p = {p}. Below 1 it is no distance; pass 1 <= p <= inf.")
+    return float(p)
+
+
+def tolerance(rtol: Any) -> float:
+    """The certified relative gap to ask for."""
+    if isinstance(rtol, bool) or not isinstance(rtol, (int, float, np.integer, np.floating)):
+        raise TypeError(f"`rtol` must be a number, but it is {rtol!r}. Pass 0 < rtol < 1, such as 1e-9.")
+    if not 0 < rtol < 1:
+        raise ValueError(f"`rtol` must lie between 0 and 1, but rtol = {rtol}. Pass a small number, such as 1e-9.")
+    return float(rtol)
+
+
+def option(value: Any, name: str, known: Any) -> str:
+    """One of a fixed set of names."""
+    if value not in known:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}. Pick one of them.")
+    return str(value)

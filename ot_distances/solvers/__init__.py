@@ -1,0 +1,111 @@
+"""The table of solvers: problem in, proven Transport out. Adding a solver is one file and one row here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from ..certificate import certify
+from ..costs import PointCost
+from ..problem import Array, Flow, Transport, TransportProblem
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A row of the table."""
+
+    module: str  # the file in this folder; its function of the same name is the solver
+    about: str  # one line for `ot-distances info` and the docs
+    refuses: Callable[[TransportProblem], str | None]  # why it cannot solve a problem, as "`cost` must ..., but ..."
+
+    def __call__(self, problem: TransportProblem) -> Flow:
+        flow: Flow = getattr(import_module(f".{self.module}", __name__), self.module)(problem)
+        return flow
+
+
+def _different(problem: TransportProblem) -> str | None:
+    from .identity import equal_atoms
+
+    return "both measures must be the same" if equal_atoms(problem) is None else None
+
+
+def _off_the_line(problem: TransportProblem) -> str | None:
+    cost = problem.cost
+    if isinstance(cost, PointCost) and cost.x.shape[1] == 1:
+        return None
+    return "points must lie on a line (d = 1) with a metric known by name"
+
+
+def _not_uniform(problem: TransportProblem) -> str | None:
+    return None if problem.is_assignment else "both sides must have as many points, all of equal weight"
+
+
+def _anything(problem: TransportProblem) -> str | None:
+    return None
+
+
+SOLVERS: dict[str, Solver] = {
+    "identity": Solver("identity", "equal measures: nothing moves, the cost is exactly 0", _different),
+    "1d": Solver("line", "sort and merge cumulative masses, O((n + m) log(n + m))", _off_the_line),
+    "assignment": Solver("assignment", "shortest augmenting paths and auction, uniform weights, n = m", _not_uniform),
+    "network_simplex": Solver("network_simplex", "primal network simplex on int64 masses, any weights", _anything),
+    "lp": Solver("linear_program", "the explicit linear program by HiGHS, small problems", _anything),
+}
+
+METHODS = ("auto", *SOLVERS)
+
+# Solvers that know what the bottleneck is; the others solve it by bisection.
+KNOW_BOTTLENECK = ("identity", "1d")
+
+
+def choose(problem: TransportProblem) -> str:
+    """The name of the solver that `method="auto"` runs: the first row of the table that accepts the problem."""
+    return next(name for name, solver in SOLVERS.items() if solver.refuses(problem) is None)
+
+
+def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transport:
+    """Run one solver and prove its answer.
+
+    Raises
+    ------
+    ValueError
+        The method does not apply to the problem.
+    NotConverged
+        The answer could not be certified to `rtol`.
+    """
+    started = time.perf_counter()
+    name = choose(problem) if method == "auto" else method
+    reason = SOLVERS[name].refuses(problem)
+    if reason is not None:
+        raise ValueError(f'`method` must suit the problem, but for "{name}" {reason}. Use method="auto".')
+    rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
+    active = problem
+    if (len(rows), len(cols)) != problem.shape:
+        active = problem.between(rows, cols)
+        name = choose(active) if method == "auto" else name
+    flow = _run(active, name)
+    return certify(problem, flow if active is problem else _expand(flow, rows, cols, problem), name, rtol, started)
+
+
+def _run(problem: TransportProblem, name: str) -> Flow:
+    if problem.power == np.inf and name not in KNOW_BOTTLENECK:
+        from .bottleneck import bottleneck
+
+        return bottleneck(problem, SOLVERS[name])
+    return SOLVERS[name](problem)
+
+
+def _expand(flow: Flow, rows: Array, cols: Array, problem: TransportProblem) -> Flow:
+    """The flow of the atoms that carry mass, among all atoms."""
+    g = np.full(problem.shape[1], -np.inf)
+    g[cols] = flow.g
+    f = None
+    if flow.f is not None:  # atoms without mass take no part in Hall's condition: rows near, columns not crowded
+        f = np.full(problem.shape[0], -1.0)
+        f[rows] = flow.f
+        g[g == -np.inf] = 0.0
+    return Flow(rows[flow.rows], cols[flow.cols], flow.mass, g, f, flow.bytes)

@@ -1,0 +1,260 @@
+"""The front door: Wasserstein distances of point sets, and transport on a cost matrix."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import measures
+from .costs import METRICS, DenseCost, PointCost, from_callable
+from .problem import Array, GroundCost, Transport, TransportProblem
+from .solvers import METHODS, solve_problem
+
+Metric = str | Callable[[Array, Array], Any]
+
+
+def wasserstein(
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    method: str = "auto",
+    rtol: float = 1e-9,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> Any:
+    """Exact Wasserstein distance of order p between two weighted point sets, in the unit of the points.
+
+    ``W_p = (min over P of sum_ij P_ij d(x_i, y_j)**p) ** (1/p)`` over all plans P >= 0 with row sums a and column
+    sums b; for p = inf the least possible length of the longest move. It is a metric on measures with p finite
+    moments: 0 exactly for equal measures, symmetric, and W_p grows with p.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d) or (n,)
+        Points of the first measure; (B, n, d) for a batch of B.
+    y : array_like, shape (m, d) or (m,)
+        Points of the second measure; (B, m, d) for a batch.
+    a, b : array_like, shapes (n,) and (m,), optional
+        Weights, not negative, of the same sum to rounding (b is scaled to the sum of a); uniform if not given.
+        A batch takes (B, n) and (B, m), or one vector for all. Where they do not sum to 1 the cost scales with them.
+    p : float, default 1
+        Order, 1 <= p <= inf.
+    metric : str or callable, default "euclidean"
+        "euclidean", "cityblock" or "chebyshev"; "sqeuclidean", the cost ||x - y||**2 itself, goes with p = 1 only;
+        or a function of two blocks of points, (k, d) and (m, d), that returns their (k, m) distances.
+    method : str, default "auto"
+        "auto" picks the fastest that applies; `Transport.method` of `solve` says which.
+    rtol : float, default 1e-9
+        Certified relative gap of the cost.
+    n_jobs : int, optional
+        Threads for a batch; all cores if not given.
+    progress : bool, default False
+        Say on standard error what is done.
+
+    Returns
+    -------
+    float
+        The distance; for a batch an array of shape (B,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad input, named with its first bad index.
+    MemoryError
+        A cost matrix that cannot fit, with its size in bytes.
+    NotConverged
+        The distance could not be certified to `rtol`.
+
+    See Also
+    --------
+    solve : the same with plan, potentials and bounds.
+
+    Notes
+    -----
+    On a line O((n + m) log(n + m)); else a cost matrix of 8 n m bytes and, in practice, O(n**2) to O(n**3) time.
+
+    References
+    ----------
+    C. Villani, Optimal Transport: Old and New, Springer, 2009.
+    G. Peyré and M. Cuturi, Computational Optimal Transport, Foundations and Trends in Machine Learning, 2019.
+
+    Examples
+    --------
+    >>> from ot_distances import wasserstein
+    >>> wasserstein([0.0, 1.0], [2.0, 5.0])
+    3.0
+    >>> wasserstein([[0, 0], [0, 4]], [[3, 0], [3, 4]], p=2)
+    3.0
+    """
+    options = {"p": p, "metric": metric, "method": method, "rtol": rtol}
+    if np.ndim(x) != 3 and np.ndim(y) != 3:
+        return solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options).value
+    batch = _batch(x, y, a, b)
+    with ThreadPoolExecutor(n_jobs) as pool:
+        return np.array(list(pool.map(lambda one: solve(*one, **options).value, batch)))
+
+
+def solve(
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    method: str = "auto",
+    rtol: float = 1e-9,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> Transport:
+    """The optimal plan between two weighted point sets, with its potentials and its proof.
+
+    ``value`` is the distance W_p in the unit of the points, ``cost`` its p-th power, and ``lower <= optimum <= upper``
+    are rigorous bounds on that cost.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d) or (n,)
+        Points of the first measure.
+    y : array_like, shape (m, d) or (m,)
+        Points of the second measure.
+    a, b : array_like, shapes (n,) and (m,), optional
+        Weights, not negative, of the same sum; uniform of total mass 1 if not given.
+    p, metric, method, rtol, n_jobs, progress
+        As in `wasserstein`.
+
+    Returns
+    -------
+    Transport
+        Plan, potentials, bounds, and the solver that ran.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError, NotConverged
+        As in `wasserstein`.
+
+    Examples
+    --------
+    >>> from ot_distances import solve
+    >>> result = solve([[0.0], [1.0]], [[3.0], [1.0]], [0.25, 0.75], [0.5, 0.5])
+    >>> result.value, result.method
+    (1.0, '1d')
+    >>> print(result.plan.toarray())
+    [[0.   0.25]
+     [0.5  0.25]]
+    """
+    measures.tolerance(rtol)
+    measures.option(method, "method", METHODS)
+    x, y = measures.points(x, "x"), measures.points(y, "y")
+    measures.same_dimension(x, y)
+    p = measures.order(p)
+    problem = transport_problem(ground_cost(x, y, metric, p), a, b, power=p)
+    return replace(_run(problem, method, rtol, progress), _points=(x, y))
+
+
+def solve_cost(
+    cost_matrix: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    method: str = "auto",
+    rtol: float = 1e-9,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> Transport:
+    """Optimal transport on a dense cost matrix: min <P, C> over plans P >= 0 with row sums a and column sums b.
+
+    Parameters
+    ----------
+    cost_matrix : array_like, shape (n, m)
+        Any finite numbers; +inf forbids a pair.
+    a, b : array_like, shapes (n,) and (m,), optional
+        Weights, not negative, of the same sum; uniform of total mass 1 if not given.
+    method, rtol, n_jobs, progress
+        As in `wasserstein`.
+
+    Returns
+    -------
+    Transport
+        ``value`` and ``cost`` are both the optimal cost, not rooted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad input, or forbidden pairs that leave no plan.
+    NotConverged
+        The cost could not be certified to `rtol`.
+
+    Examples
+    --------
+    >>> from ot_distances import solve_cost
+    >>> solve_cost([[0, 1], [1, 0]], [0.75, 0.25], [0.5, 0.5]).cost
+    0.25
+    """
+    measures.tolerance(rtol)
+    measures.option(method, "method", METHODS)
+    cost = DenseCost(measures.cost_matrix(cost_matrix))
+    return _run(transport_problem(cost, a, b), method, rtol, progress)
+
+
+def ground_cost(x: Array, y: Array, metric: Metric, p: float) -> GroundCost:
+    """The cost d(x, y)**p (d itself for p = inf) of checked points."""
+    if callable(metric):
+        return from_callable(metric, x, y, 1.0 if p == np.inf else p)
+    measures.option(metric, "metric", METRICS)
+    if metric == "sqeuclidean" and p != 1:
+        raise ValueError(
+            f'`p` must be 1 with metric="sqeuclidean", which is the cost ||x - y||^2 itself, but p = {p:g}. '
+            'For W_2 pass p=2 with metric="euclidean".'
+        )
+    return PointCost.scaled(x, y, metric, 1.0 if p == np.inf else p)
+
+
+def transport_problem(cost: GroundCost, a: Any, b: Any, power: float = 1.0) -> TransportProblem:
+    """Cost and weights, checked and balanced."""
+    n, m = cost.shape
+    checked = measures.weights(a, "a", n, f"{n} rows"), measures.weights(b, "b", m, f"{m} columns")
+    balanced = measures.balance(*checked, n, m, measures.mass_tolerance(a, b))
+    row_mass, col_mass, total, exact = measures.integer_masses(*balanced)
+    return TransportProblem(cost, *balanced, row_mass, col_mass, total, exact, power)
+
+
+def _run(problem: TransportProblem, method: str, rtol: float, progress: bool) -> Transport:
+    n, m = problem.shape
+    if progress:
+        print(f"ot_distances: {n} x {m}, solving", file=sys.stderr)
+    result = solve_problem(problem, method, rtol)
+    if progress:
+        print(
+            f"ot_distances: {result.method}, {result.seconds:.3g} s, certified gap {result.gap:.1e}", file=sys.stderr
+        )
+    return result
+
+
+def _batch(x: Any, y: Any, a: Any, b: Any) -> list[Sequence[Any]]:
+    """One (x, y, a, b) for each problem of a batch."""
+    x, y = measures.real_array(x, "x"), measures.real_array(y, "y")
+    if x.ndim != 3 or y.ndim != 3 or len(x) != len(y):
+        raise ValueError(
+            f"`x` and `y` must both have shape (B, n, d) with one B, but their shapes are {x.shape} and {y.shape}. "
+            "Stack as many point sets on both sides."
+        )
+    sides = []
+    for value, name in ((a, "a"), (b, "b")):
+        array = None if value is None else measures.real_array(value, name)
+        if array is not None and array.ndim == 2 and len(array) != len(x):
+            raise ValueError(
+                f"`{name}` must have one row for each of the {len(x)} problems, but it has shape {array.shape}. "
+                "Pass (B, n) weights, or one vector for all."
+            )
+        sides.append([array] * len(x) if array is None or array.ndim == 1 else list(array))
+    return list(zip(x, y, *sides, strict=True))
