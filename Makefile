@@ -72,6 +72,14 @@ types: $(VENV)/installed-test ## mypy, strict
 startup: $(VENV)/installed-test ## Time of the import and of the first answer, with and without compiled kernels
 	@$(BIN)/python benchmarks/startup.py
 
+.PHONY: bench
+bench: bench-quick ## Side by side with the peers: answers checked, then timed (half an hour)
+bench-full: ## The same in more sizes (hours)
+bench-large: ## Sizes that few solvers reach (hours)
+bench-%: $(VENV)/installed-bench
+	@mkdir -p benchmarks/results
+	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl
+
 .PHONY: notebooks
 notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw
 	@$(BIN)/python docs/notebooks/run.py
