@@ -1,0 +1,224 @@
+"""General weights on a dense cost: network simplex on the arcs that matter, priced against all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..problem import Array, Flow, NotConverged, TransportProblem
+
+# Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
+FULL_ARCS = 2**18
+
+# Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
+CANDIDATES = 8
+
+# Pivots between two chances for Ctrl-C: well below a second at any size.
+PIVOTS = 20_000
+
+
+@dataclass
+class _Arcs:
+    """Candidate arcs by row; costs are reduced by the starting potentials."""
+
+    start: Array  # (n + 1,)
+    heads: Array
+    costs: Array
+
+    @property
+    def tails(self) -> Array:
+        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+
+
+def network_simplex(problem: TransportProblem) -> Flow:
+    """Solve on candidate arcs, price all pairs, add what violates dual feasibility, repeat from the basis.
+
+    Notes
+    -----
+    The starting basis is greedy along the arcs of least reduced cost, so that no artificial arc of large cost
+    (and no loss of digits to one) is needed; only forbidden pairs get a large finite cost.
+
+    References
+    ----------
+    G. B. Dantzig, Linear Programming and Extensions, chapter 17, Princeton University Press, 1963.
+    W. H. Cunningham, A network simplex method, Mathematical Programming 11, 1976.
+    """
+    n, m = problem.shape
+    if n == 1 or m == 1:
+        return _only_plan(problem)
+    matrix = problem.cost.matrix()
+    low, high = problem.cost.range()
+    penalty = 16 * (high - low) + abs(high) + 1e-300
+    while True:
+        finite = np.where(np.isinf(matrix), high + penalty, matrix) if problem.cost.forbids else matrix
+        flow = _solve(problem, finite)
+        if not problem.cost.forbids:
+            return flow
+        used = np.isinf(problem.cost.entries(flow.rows, flow.cols)) & (flow.mass > 0)
+        if not used.any():
+            return flow
+        if penalty > 4 * min(n, m) * (high - low) + abs(high):
+            k = int(np.argmax(used))
+            raise ValueError(
+                "`cost_matrix` must allow a plan with finite cost, but the forbidden pairs (+inf) leave none: some "
+                f"mass of row {flow.rows[k]} can go nowhere but to column {flow.cols[k]}. Allow more pairs."
+            )
+        penalty *= 16
+
+
+def _only_plan(problem: TransportProblem) -> Flow:
+    """One atom on one side: the product plan."""
+    n, m = problem.shape
+    rows, cols = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
+    mass = problem.row_mass if m == 1 else problem.col_mass
+    g = np.zeros(1) if m == 1 else problem.cost.entries(rows, cols)
+    return Flow(rows, cols, mass, g, None, 40 * n * m)
+
+
+def _solve(problem: TransportProblem, matrix: Array) -> Flow:
+    from ..kernels import network_simplex as kernel
+
+    n, m = matrix.shape
+    f0 = matrix.min(axis=1)
+    g0 = (matrix - f0[:, None]).min(axis=0)
+    arcs = _all_arcs(matrix, f0, g0) if n * m <= FULL_ARCS else _least_arcs(matrix, f0, g0)
+    tree, up_cost, root = _starting_tree(problem, matrix, f0, g0, arcs)
+    potential = np.zeros(n + m)
+    kernel.settle(tree, up_cost, potential, root)
+    size = matrix.nbytes
+    while True:
+        _pivot_to_optimum(arcs, tree, up_cost, potential, root)
+        size = max(size, matrix.nbytes + 3 * (arcs.costs.nbytes + arcs.heads.nbytes))
+        if n * m <= FULL_ARCS or not _add_violated(matrix, f0, g0, potential, arcs):
+            break
+    rows, cols, mass = np.empty(n + m - 1, np.intp), np.empty(n + m - 1, np.intp), np.empty(n + m - 1, np.int64)
+    kernel.basis(tree, n, rows, cols, mass)
+    # Polish: the potentials of the optimal tree from the costs themselves.
+    child = np.flatnonzero(tree[:, kernel.PARENT] >= 0)
+    up_cost[child] = matrix[rows, cols]
+    potential[root] = 0.0
+    kernel.settle(tree, up_cost, potential, root)
+    return Flow(rows, cols, mass, potential[n:].copy(), None, size + tree.nbytes)
+
+
+def _all_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
+    n, m = matrix.shape
+    return _Arcs(np.arange(0, n * m + 1, m), np.tile(np.arange(m), n), ((matrix - f0[:, None]) - g0).ravel())
+
+
+def _least_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
+    """The arcs of least reduced cost of each row and each column."""
+    n, m = matrix.shape
+    reduced = (matrix - f0[:, None]) - g0
+    cols = np.argpartition(reduced, min(CANDIDATES, m - 1), axis=1)[:, :CANDIDATES]
+    rows = np.argpartition(reduced, min(CANDIDATES, n - 1), axis=0)[:CANDIDATES]
+    keys = [np.arange(n)[:, None] * m + cols, rows * m + np.arange(m)]
+    return _from_keys(np.unique(np.concatenate([k.ravel() for k in keys])), matrix, f0, g0)
+
+
+def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
+    n, m = matrix.shape
+    rows, cols = np.divmod(keys, m)
+    start = np.searchsorted(rows, np.arange(n + 1))
+    return _Arcs(start, cols, (matrix[rows, cols] - f0[rows]) - g0[cols])
+
+
+def _starting_tree(
+    problem: TransportProblem, matrix: Array, f0: Array, g0: Array, arcs: _Arcs
+) -> tuple[Array, Array, int]:
+    """A strongly feasible basis: greedy by reduced cost, the rest by the north-west corner rule."""
+    from ..kernels import network_simplex as kernel
+
+    n, m = matrix.shape
+    tree = np.full((n + m, kernel.FIELDS), -1, dtype=np.int64)
+    tree[:, kernel.DEPTH] = tree[:, kernel.FLOW] = 0
+    up_cost = np.zeros(n + m)
+    row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
+    tails = arcs.tails
+    order = np.argsort(arcs.costs, kind="stable")
+    kernel.greedy_start(order, tails, arcs.heads, arcs.costs, row_left, col_left, tree, up_cost)
+    rows, cols = _north_west(row_left, col_left)
+    if len(rows):
+        costs = (matrix[rows, cols] - f0[rows]) - g0[cols]
+        kernel.greedy_start(np.arange(len(rows)), rows, cols, costs, row_left, col_left, tree, up_cost)
+
+    root = n
+    near = order[: CANDIDATES * (n + m)]
+    near = near[np.argsort(arcs.heads[near], kind="stable")]
+    col_start = np.searchsorted(arcs.heads[near], np.arange(m + 1))
+    root_costs = (matrix[:, 0] - f0) - g0[0]
+    top = root
+    while tree[top, kernel.PARENT] >= 0:
+        top = tree[top, kernel.PARENT]
+    if top != root:  # turn the root's own tree around
+        path = [root]
+        while tree[path[-1], kernel.PARENT] >= 0:
+            path.append(int(tree[path[-1], kernel.PARENT]))
+        for parent, node in reversed(list(zip(path[:-1], path[1:]))):
+            cost, flow = up_cost[parent], tree[parent, kernel.FLOW]
+            kernel.unlink(tree, parent)
+            tree[parent, kernel.PARENT] = -1
+            kernel.reroot(tree, up_cost, node, parent, cost, flow)
+    reached = np.zeros(n + m, dtype=np.bool_)
+    kernel.connect(
+        col_start, tails[near], arcs.costs[near], root_costs, tree, up_cost, root, reached, np.empty(n + m, np.int64)
+    )
+    return tree, up_cost, root
+
+
+def _north_west(row_left: Array, col_left: Array) -> tuple[Array, Array]:
+    """Pairs along which the rest of the mass fits, in order."""
+    rows, cols = np.flatnonzero(row_left), np.flatnonzero(col_left)
+    if not len(rows):
+        return rows, cols
+    cuts = np.concatenate((np.cumsum(row_left[rows])[:-1], np.cumsum(col_left[cols])[:-1]))
+    order = np.argsort(cuts, kind="stable")
+    down = order < len(rows) - 1
+    i, j = np.concatenate(([0], np.cumsum(down))), np.concatenate(([0], np.cumsum(~down)))
+    return rows[i], cols[j]
+
+
+def _pivot_to_optimum(arcs: _Arcs, tree: Array, up_cost: Array, potential: Array, root: int) -> None:
+    """Pivot until a round with potentials fresh from the tree finds nothing to improve."""
+    from ..kernels import network_simplex as kernel
+
+    cursor = np.zeros(2, dtype=np.int64)
+    block = max(64, int(len(arcs.costs) ** 0.5))
+    for _ in range(100):
+        before = cursor[1]
+        while (
+            kernel.pivots(arcs.start, arcs.heads, arcs.costs, tree, up_cost, potential, cursor, block, PIVOTS)
+            == kernel.WORKING
+        ):
+            pass
+        kernel.settle(tree, up_cost, potential, root)
+        if cursor[1] == before:
+            return
+    raise NotConverged("the network simplex keeps finding arcs at the level of rounding; try method='lp'.")
+
+
+def _add_violated(matrix: Array, f0: Array, g0: Array, potential: Array, arcs: _Arcs) -> bool:
+    """Price all pairs and add the most violated arcs of each row; False where there are none."""
+    n, m = matrix.shape
+    f, g = potential[:n] + f0, potential[n:] + g0
+    keys = []
+    step = max(1, 2**16 // m)
+    for first in range(0, n, step):
+        rows = np.arange(first, min(first + step, n))
+        reduced = (matrix[rows] - f[rows, None]) - g
+        noise = 2.0**-50 * (np.abs(f[rows]) + np.abs(g).max())
+        hit = reduced.min(axis=1) < -noise
+        if hit.any():
+            worst = np.argpartition(reduced[hit], CANDIDATES, axis=1)[:, :CANDIDATES]
+            bad = np.take_along_axis(reduced[hit], worst, axis=1) < -noise[hit, None]
+            keys.append((rows[hit, None] * m + worst)[bad])
+    if not keys:
+        return False
+    old = arcs.tails * m + arcs.heads
+    union = np.union1d(old, np.concatenate(keys))
+    if len(union) == len(old):
+        return False
+    new = _from_keys(union, matrix, f0, g0)
+    arcs.start, arcs.heads, arcs.costs = new.start, new.heads, new.costs
+    return True
