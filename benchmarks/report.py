@@ -1,0 +1,356 @@
+"""JSON lines in, pages and figures out: `python -m benchmarks.report results.jsonl ... [--out docs/benchmarks]`.
+
+A page is never typed: run this again instead. Where several runs hold one problem the latest one counts, whole: a
+ratio is only taken between times of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .peers import EXACT, OURS, PEERS
+
+PAGES = {  # suite: (page, title, what a problem and a time are)
+    "assignment": (
+        "assignment",
+        "Dense assignment",
+        "One square cost matrix (or as the family says) in, one optimal matching out.",
+    ),
+    "batch": (
+        "batch",
+        "Many small assignments",
+        "A stack of n x n problems of about 1.2 million entries together (512 of 48 x 48) in one call; a family called "
+        "one problem has a stack of one. Ragged lists go through a Python loop where a peer takes only stacks.",
+    ),
+    "transport": ("transport", "Transport with weights on a dense cost", "A cost matrix and two weight vectors in."),
+    "points": (
+        "point-clouds",
+        "Wasserstein distances between point sets",
+        "Points (and weights) in: a solver that needs a cost matrix computes it within its time.",
+    ),
+    "line": (
+        "line",
+        "Wasserstein distances on the line",
+        "Unsorted points (and weights) in; ours builds plan and proof.",
+    ),
+}
+# Okabe and Ito's colours (grey for their yellow), which the colour-blind tell apart, and a mark each; ours is black.
+COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#7F7F7F"]
+STYLE = {
+    name: {"color": COLOURS[i % 7], "marker": "osD^vPXph*<>8"[i], "ls": "-" if i < 7 else "--"}
+    for i, name in enumerate(peer.name for peer in PEERS if peer.name != OURS)
+}
+CURVES = 6  # families in the figure of times against n
+
+Group = dict[str, dict[str, Any]]  # solver -> record, of one problem in one run
+
+
+def read(paths: Iterable[Path]) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, int, str, int], Group]]:
+    """The heads of the runs, and the records by (suite, threads, family, n)."""
+    runs: dict[str, dict[str, Any]] = {}
+    groups: dict[tuple[str, int, str, int], Group] = {}
+    for path in paths:
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if "machine" in record:
+                runs[record["run"]] = record
+                continue
+            key = (record["suite"], runs[record["run"]]["threads"], record["family"], record["n"])
+            group = groups.setdefault(key, {})
+            if group and next(iter(group.values()))["run"] != record["run"]:
+                group.clear()
+            group[record["solver"]] = record
+    return runs, groups
+
+
+def seconds(record: dict[str, Any] | None) -> float | None:
+    return min(record["wall"]) if record and record["status"] == "ok" and record["wall"] else None
+
+
+def best_peer(group: Group) -> tuple[str, float] | None:
+    """The fastest exact peer."""
+    times = {
+        name: time
+        for name, record in group.items()
+        if name != OURS and (time := seconds(record)) is not None and record["error"] <= EXACT
+    }
+    return min(times.items(), key=lambda item: item[1]) if times else None
+
+
+def ratio(group: Group) -> float | None:
+    ours, peer = seconds(group.get(OURS)), best_peer(group)
+    return peer[1] / ours if ours and peer else None
+
+
+def mean(ratios: Iterable[float | None]) -> float:
+    known = [r for r in ratios if r]
+    return float(np.exp(np.mean(np.log(known)))) if known else float("nan")
+
+
+def _time(value: float | None) -> str:
+    if value is None:
+        return ""
+    unit, name = next((u for u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if value >= u[0]), (1e-6, "us"))
+    return f"{value / unit:.3g} {name}"
+
+
+def _cell(record: dict[str, Any] | None, fastest: float | None) -> str:
+    if record is None or record["status"] in ("refused", "missing"):
+        return "-"
+    time = seconds(record)
+    if time is None:
+        return {"over limit": record.get("detail", "over limit").replace("predicted ", "")}.get(
+            record["status"], f"**{record['status']}**"
+        )
+    mark = "" if record["error"] <= EXACT else " (inexact)"
+    return (f"**{_time(time)}**" if time == fastest else _time(time)) + mark
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+
+
+def ratios_table(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
+    """Best peer / ours, by family and size."""
+    sizes = sorted({n for _, n in groups})
+    families = list(dict.fromkeys(family for family, _ in groups))
+
+    def cell(family: str, n: int) -> str:
+        group = groups.get((family, n), {})
+        value, peer = ratio(group), best_peer(group)
+        if value is None or peer is None:
+            return "" if not group else "no peer in time" if seconds(group.get(OURS)) else group[OURS]["status"]
+        return f"{value:.2f} ({peer[0]})" if value >= 1 else f"**{value:.2f}** ({peer[0]})"
+
+    yield from _table(["family", *(f"n = {n:,}" for n in sizes)], ([f, *(cell(f, n) for n in sizes)] for f in families))
+    against = {"the best peer": {n: mean(ratio(groups.get((f, n), {})) for f in families) for n in sizes}}
+    for name in STYLE:
+        values = {n: mean(_against(groups.get((f, n), {}), name) for f in families) for n in sizes}
+        if np.isfinite(list(values.values())).any():
+            against[name] = values
+    yield "Geometric means over the families that both solved, theirs / ours:"
+    yield ""
+    rows = (
+        [name, *("" if np.isnan(values[n]) else f"{values[n]:.2f}" for n in sizes)] for name, values in against.items()
+    )
+    yield from _table(["against", *(f"n = {n:,}" for n in sizes)], rows)
+
+
+def _against(group: Group, name: str) -> float | None:
+    theirs, ours = seconds(group.get(name)), seconds(group.get(OURS))
+    return theirs / ours if theirs and ours else None
+
+
+def faults(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
+    """Losses, wrong answers and failures, each by name."""
+    losses = [(r, f, n, g) for (f, n), g in groups.items() if (r := ratio(g)) is not None and r < 1]
+    yield f"### Losses: {len(losses)} of {sum(ratio(g) is not None for g in groups.values())}"
+    yield ""
+    for value, family, n, group in sorted(losses, key=lambda loss: loss[0]):
+        name, time = best_peer(group) or ("", 0.0)
+        yield f"- {family}, n = {n:,}: {name} {_time(time)}, ours {_time(seconds(group[OURS]))}, ratio {value:.2f}"
+    bad = [
+        (f, n, r) for (f, n), g in groups.items() for r in g.values() if r["status"] in ("wrong", "failed", "crashed")
+    ]
+    yield "" if losses else "None.\n"
+    yield f"### Wrong answers and failures: {len(bad)}"
+    yield ""
+    for family, n, record in bad:
+        yield f"- {record['solver']}, {family}, n = {n:,}: {record['status']}, {record['detail']}"
+    yield "" if bad else "None.\n"
+    if other := sorted(
+        {f"{f}: {g[OURS]['detail']}" for (f, _), g in groups.items() if g[OURS]["status"] == "unavailable"}
+    ):
+        yield "Not run: " + "; ".join(other) + "\n"
+
+
+def times_tables(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
+    for n in sorted({n for _, n in groups}):
+        chosen = {family: group for (family, size), group in groups.items() if size == n}
+        solvers = [name for name in (OURS, *STYLE) if any(seconds(g.get(name)) is not None for g in chosen.values())]
+        yield f"### n = {n:,}"
+        yield ""
+        rows = []
+        for family, group in chosen.items():
+            fastest = min((t for name in solvers if (t := seconds(group.get(name)))), default=None)
+            peak = group.get(OURS, {}).get("peak_bytes")
+            memory = "" if peak is None else f"{max(peak, 0) / 2**20:.0f} MiB"
+            rows.append([family, *(_cell(group.get(name), fastest) for name in solvers), memory])
+        yield from _table(["family", *solvers, "memory, ours"], rows)
+
+
+def figure_ratios(groups: dict[tuple[str, int], Group], title: str, path: Path) -> bool:
+    """One row a family, one dot a size: right of the line is faster than every peer. False if there is no dot."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    families = list(dict.fromkeys(f for (f, _), group in groups.items() if ratio(group) is not None))[::-1]
+    if not families:
+        return False
+    sizes = sorted({n for _, n in groups})
+    fig, ax = plt.subplots(figsize=(7.5, 1.4 + 0.24 * len(families)), layout="constrained")
+    ax.axvspan(0, 1, color="#D55E00", alpha=0.08, lw=0)
+    ax.axvline(1, color="#333333", lw=1)
+    shades = plt.get_cmap("cividis")(np.linspace(0.85, 0.0, len(sizes)))
+    for n, shade, marker in zip(sizes, shades, "osD^vP*X" * len(sizes)):
+        found = [(r, i) for i, f in enumerate(families) if (r := ratio(groups.get((f, n), {}))) is not None]
+        if found:
+            ax.scatter(*zip(*found), color=shade, marker=marker, s=28, label=f"n = {n:,}", zorder=3, ec="white", lw=0.4)
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(low, 0.7), max(high, 1.5))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    ax.set_yticks(range(len(families)), families, fontsize=8)
+    ax.set_ylim(-0.7, len(families) - 0.3)
+    ax.grid(axis="y", color="#DDDDDD", lw=0.5)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("time of the fastest exact peer / ours (shaded: slower than it)")
+    fig.suptitle(title, fontsize=11)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
+    return True
+
+
+def figure_times(groups: dict[tuple[str, int], Group], title: str, path: Path) -> bool:
+    """Seconds against n for the families with most sizes, spread over the table; False if none has two."""
+    import matplotlib.pyplot as plt
+
+    sizes = sorted({n for _, n in groups})
+    counted = {f: sorted({n for g, n in groups if g == f}) for f, _ in groups}
+    most = max(map(len, counted.values()))
+    long = [f for f, sizes in counted.items() if len(sizes) == most]
+    if most < 2:
+        return False
+    chosen = [long[i] for i in np.unique(np.linspace(0, len(long) - 1, CURVES).round().astype(int))]
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    fig, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(3.2 * columns, 2.7 * rows + 0.6),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, family in zip(axes.flat, chosen):
+        for name in (*STYLE, OURS):
+            line = [(n, t) for n in counted[family] if (t := seconds(groups[family, n].get(name))) is not None]
+            if line:
+                style = {"color": "black", "marker": "o", "lw": 2.2, "zorder": 4} if name == OURS else STYLE[name]
+                ax.plot(*zip(*line), label=name, **{"lw": 1.1, "ms": 4, **style})
+        ax.set(title=family, xscale="log", yscale="log")
+        ax.title.set_fontsize(9)
+        ax.set_xticks(sizes, [f"{n:,}" for n in sizes], fontsize=8)
+        ax.set_xticks([], minor=True)
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel("n", fontsize=9)
+        ax.grid(color="#E5E5E5", lw=0.5)
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes.flat[len(chosen) :]:
+        ax.set_visible(False)
+    handles = {label: handle for ax in axes.flat for handle, label in zip(*ax.get_legend_handles_labels())}
+    names = [name for name in (OURS, *STYLE) if name in handles]
+    fig.legend([handles[name] for name in names], names, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    fig.supylabel("seconds", fontsize=10)
+    fig.suptitle(title, fontsize=11)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
+    return True
+
+
+FIGURES = [
+    ("", figure_ratios, "Time of the fastest exact peer over ours, by family"),
+    ("-times", figure_times, "Seconds against n"),
+]
+
+
+def page(
+    suite: str, runs: Sequence[dict[str, Any]], by_threads: dict[int, dict[tuple[str, int], Group]], out: Path
+) -> Path:
+    name, title, what = PAGES[suite]
+    lines = [f"# {title}", "", "Written by `python -m benchmarks.report`; not typed.", "", what, ""]
+    lines += [
+        "Every answer is judged before the clock starts: a plan by its marginals and its cost, ours also by pricing "
+        "all pairs under its potentials, a bare number by the bounds that these leave. Then all solvers take turns in "
+        "one process; a time is the best of its turns. *Ratio* is the fastest exact peer's time over ours: above 1 "
+        "ours is faster; losses are bold and listed. A dash: the solver does not take such problems.",
+        "",
+    ]
+    for threads, groups in sorted(by_threads.items()):
+        label = f"{threads} thread" + "s" * (threads > 1)
+        lines += [f"## {label}", "", *ratios_table(groups)]
+        for suffix, draw, alt in FIGURES:
+            figure = f"{name}-{threads}{suffix}.png"
+            if draw(groups, f"{title}: {label}", out / figure):
+                lines += [f"![{alt}]({figure})", ""]
+        lines += [*faults(groups), *times_tables(groups)]
+    if {1, 2} <= by_threads.keys():
+        both = [k for k in by_threads[1] if seconds(by_threads[1][k].get(OURS)) and k in by_threads[2]]
+        pairs = [(k, seconds(by_threads[1][k][OURS]), seconds(by_threads[2][k].get(OURS))) for k in both]
+        lines += ["## Two threads against one, ours", ""]
+        rows = ([f, f"{n:,}", _time(one), _time(two), f"{one / two:.2f}"] for (f, n), one, two in pairs if one and two)
+        lines += _table(["family", "n", "1 thread", "2 threads", "ratio"], rows)
+    lines += ["## Solvers", ""]
+    used = {r for groups in by_threads.values() for group in groups.values() for r in group}
+    versions = {k: v for run in runs for k, v in run["versions"].items()}
+    lines += _table(
+        ["solver", "version", "called as"],
+        ([p.name, versions.get(p.name) or "missing", p.note] for p in PEERS if p.name in used),
+    )
+    lines += ["## Runs", ""]
+    for run in runs:
+        m = run["machine"]
+        lines += [
+            f"- `{run['command']}`, {m['date'][:10]}, {m['cpu']} with {m['cores']} cores, {m['system']}, "
+            f"Python {m['python']}, NumPy {m['numpy']}, commit {m.get('commit', 'unknown')}, "
+            f"load before the start {m['load_before']:.1f}"
+        ]
+    (out / f"{name}.md").write_text("\n".join(lines).rstrip() + "\n")
+    return out / f"{name}.md"
+
+
+def report(paths: Sequence[Path], out: Path) -> list[Path]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    out.mkdir(parents=True, exist_ok=True)
+    runs, groups = read(paths)
+    pages = []
+    for suite in PAGES:
+        by_threads: dict[int, dict[tuple[str, int], Group]] = {}
+        for (of, threads, family, n), group in groups.items():
+            if of == suite:
+                by_threads.setdefault(threads, {})[family, n] = group
+        if by_threads:
+            used = {r["run"] for found in by_threads.values() for group in found.values() for r in group.values()}
+            pages.append(page(suite, [run for stamp, run in runs.items() if stamp in used], by_threads, out))
+    return pages
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.split("\n\n")[0])
+    parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    args = parser.parse_args(argv)
+    for path in report(args.results, args.out):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
