@@ -1,0 +1,231 @@
+"""Dense assignment by shortest augmenting paths (Jonker and Volgenant 1987), square or rectangular.
+
+Costs are read in the precision in which they are stored and added up in float64. A row is reduced to 64 running
+minima, one for every residue of the column index modulo 64: that loop has no branches and becomes vector
+instructions, where a search for the position of the minimum would not. The work is done in slices, so that the
+caller can stop between them.
+"""
+
+import numpy as np
+from numba import njit
+
+LANES = 64
+
+# What `augment` returns
+DONE, RUNNING, INFEASIBLE, SPENT = 0, 1, 2, 3
+# Slots of `state`
+PHASE, QUEUED, BIDS, TARGET, CURRENT, SETTLED, SCANS = 0, 1, 2, 3, 4, 5, 6
+STATE_SLOTS = 7
+# Values of state[PHASE]
+BIDDING, SEARCHING = 0, 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def column_minima(cost, sign, first, last, v):
+    """Lower v[j] to the minimum of sign * cost[first:last, j]. Modifies v."""
+    m = cost.shape[1]
+    for i in range(first, last):
+        row = cost[i]
+        for j in range(m):
+            c = sign * np.float64(row[j])
+            v[j] = c if c < v[j] else v[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def augment(
+    cost, sign, u, v, col_of_row, row_of_col, queue, dist, open_v, settled, settled_dist, state, max_bids, budget, work
+):
+    """Match every row of `cost` (n, m), n <= m, at least total `sign * cost`, reading about `work` entries in a call.
+
+    On the first call `v` holds feasible prices (column minima where n = m, zeros where n < m), `queue` the rows,
+    the last to bid first, `col_of_row` and `row_of_col` -1 and `state` (BIDDING, n, 0, ...). Call it again while it
+    returns RUNNING, with all arrays left alone. After `max_bids` bids or `budget` rows read it goes on to the next
+    phase or returns SPENT: the duals are feasible then, and the matched pairs tight.
+
+    Modifies every array but `cost`. On DONE: u_i + v_j <= sign * cost_ij, with equality on matched pairs. On INFEASIBLE
+    the rows matched with settled[:state[SETTLED]], and row state[TARGET], allow no other columns than these.
+    """
+    n, m = cost.shape
+    whole = m // LANES * LANES
+    low = np.empty(LANES)
+    next_low = np.empty(LANES)
+    stop = state[SCANS] + work // m + 1
+
+    # Augmenting row reduction: a row takes its best column and lowers v there until its second best is as good;
+    # the row that held the column bids again. This may go on for long (a price war), hence the bound.
+    queued = state[QUEUED]
+    while state[PHASE] == BIDDING:
+        if queued == 0 or state[BIDS] >= max_bids:
+            state[PHASE] = SEARCHING
+            state[TARGET] = 0
+            state[CURRENT] = -1
+            for k in range(queued):
+                i = queue[k]
+                u[i] = np.inf
+                for j in range(m):
+                    u[i] = min(u[i], sign * np.float64(cost[i, j]) - v[j])
+            break
+        if state[SCANS] >= stop:
+            state[QUEUED] = queued
+            return RUNNING
+        queued -= 1
+        i = queue[queued]
+        state[SCANS] += 1
+        state[BIDS] += 1
+        row = cost[i]
+        for k in range(LANES):
+            low[k] = np.inf
+            next_low[k] = np.inf
+        for start in range(0, whole, LANES):
+            c = row[start : start + LANES]
+            w = v[start : start + LANES]
+            for k in range(LANES):
+                h = sign * np.float64(c[k]) - w[k]
+                worse = low[k] if h < low[k] else h
+                low[k] = h if h < low[k] else low[k]
+                next_low[k] = worse if worse < next_low[k] else next_low[k]
+        c = row[whole:]
+        w = v[whole:]
+        for k in range(c.shape[0]):
+            h = sign * np.float64(c[k]) - w[k]
+            worse = low[k] if h < low[k] else h
+            low[k] = h if h < low[k] else low[k]
+            next_low[k] = worse if worse < next_low[k] else next_low[k]
+        least, lane, second = np.inf, -1, np.inf
+        for k in range(LANES):
+            if low[k] < least:
+                second = least
+                least = low[k]
+                lane = k
+            elif low[k] < second:
+                second = low[k]
+        if lane < 0:
+            state[TARGET], state[SETTLED] = i, 0
+            return INFEASIBLE
+        second = min(second, next_low[lane])
+        u[i] = least
+        if second == np.inf:
+            continue  # the only column that this row may take: no finite bid tells its worth, the search will
+        col = -1
+        if least < second:
+            for j in range(lane, m, LANES):
+                if sign * np.float64(row[j]) - v[j] == least:
+                    col = j
+                    break
+            v[col] -= second - least
+            u[i] = second
+        else:
+            # Many columns are equally good: one that is free, or leave the row to the search
+            for k in range(LANES):
+                if low[k] == least:
+                    for j in range(k, m, LANES):
+                        if row_of_col[j] < 0 and sign * np.float64(row[j]) - v[j] == least:
+                            col = j
+                            break
+                    if col >= 0:
+                        break
+            if col < 0:
+                continue
+        holder = row_of_col[col]
+        col_of_row[i] = col
+        row_of_col[col] = i
+        if holder >= 0:
+            col_of_row[holder] = -1
+            queue[queued] = holder
+            queued += 1
+
+    # One search for every free row: Dijkstra's over alternating paths, to the nearest free column. A settled column
+    # has open_v = -inf, so that its distance stays inf. Predecessors are not stored: they are found again afterwards
+    # from the distances, for the few columns on the path.
+    f = state[TARGET]
+    while f < n:
+        if col_of_row[f] >= 0:
+            f += 1
+            continue
+        state[TARGET] = f
+        i = state[CURRENT]
+        count = state[SETTLED]
+        if i < 0:
+            i = f
+            count = 0
+            for j in range(m):
+                dist[j] = np.inf
+                open_v[j] = v[j]
+        reached = settled_dist[count - 1] if count > 0 else 0.0
+        sink = -1
+        while sink < 0:
+            if state[SCANS] >= stop or state[SCANS] >= budget:
+                state[CURRENT], state[SETTLED] = i, count
+                return SPENT if state[SCANS] >= budget else RUNNING
+            state[SCANS] += 1
+            row = cost[i]
+            base = reached - u[i]
+            for k in range(LANES):
+                low[k] = np.inf
+            for start in range(0, whole, LANES):
+                c = row[start : start + LANES]
+                w = open_v[start : start + LANES]
+                d = dist[start : start + LANES]
+                for k in range(LANES):
+                    x = base + (sign * np.float64(c[k]) - w[k])
+                    x = x if x < d[k] else d[k]
+                    d[k] = x
+                    low[k] = x if x < low[k] else low[k]
+            c = row[whole:]
+            w = open_v[whole:]
+            d = dist[whole:]
+            for k in range(c.shape[0]):
+                x = base + (sign * np.float64(c[k]) - w[k])
+                x = x if x < d[k] else d[k]
+                d[k] = x
+                low[k] = x if x < low[k] else low[k]
+            reached = np.inf
+            for k in range(LANES):
+                reached = low[k] if low[k] < reached else reached
+            if reached == np.inf:
+                state[SETTLED] = count
+                return INFEASIBLE
+            taken = -1
+            for k in range(LANES):
+                if low[k] == reached:
+                    for j in range(k, m, LANES):
+                        if dist[j] == reached:
+                            taken = j
+                            if row_of_col[j] < 0:
+                                sink = j
+                                break
+                    if sink >= 0:
+                        break
+            if sink < 0:
+                settled[count] = taken
+                settled_dist[count] = reached
+                count += 1
+                dist[taken] = np.inf
+                open_v[taken] = -np.inf
+                i = row_of_col[taken]
+        # Flip the path: the row that gave column j its distance is f, or the row of a column settled before j.
+        # Looking backwards, all steps together look at every settled column once.
+        j, d, before, i = sink, reached, count, -1
+        while i != f:
+            i = f
+            for k in range(before - 1, -1, -1):
+                r = row_of_col[settled[k]]
+                if settled_dist[k] - u[r] + (sign * np.float64(cost[r, j]) - v[j]) == d:
+                    i, d, before = r, settled_dist[k], k
+                    break
+            j, col_of_row[i] = col_of_row[i], j
+        u[f] += reached
+        for k in range(count):
+            r = row_of_col[settled[k]]
+            gain = reached - settled_dist[k]
+            v[settled[k]] -= gain
+            u[r] += gain
+            queue[k] = r
+        row_of_col[col_of_row[f]] = f
+        for k in range(count):
+            row_of_col[col_of_row[queue[k]]] = queue[k]
+        state[CURRENT], state[SETTLED] = -1, 0
+        f += 1
+    for i in range(n):
+        u[i] = sign * np.float64(cost[i, col_of_row[i]]) - v[col_of_row[i]]
+    return DONE
