@@ -1,0 +1,206 @@
+"""The unit of the coordinates, of the costs and of the masses is the user's business: the answer scales with it, the
+plan stays, and the certificate holds."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import cases
+import naive
+import numpy as np
+import pytest
+
+import ot_distances as ot
+
+INF = math.inf
+COORDINATE_SCALES = (1e-300, 1e-150, 1e-140, 1e-50, 1e-15, 1e-10, 1e-7, 1e-6, 1e7, 1e50, 1e120, 1e150)
+COST_SCALES = (1e-305, 1e-300, 1e-200, 1e-100, 1e-12, 1e-10, 1e10, 1e100, 1e200, 1e300, 1e305)
+
+
+def clouds(rng, d):
+    x, y, a, b = rng.normal(size=(12, d)), rng.normal(size=(9, d)) + 0.5, rng.random(12), rng.random(9)
+    return x, y, a / a.sum(), b / b.sum()
+
+
+def same_plan(one, other, tolerance=1e-14):
+    assert np.abs(one.plan.toarray() - other.plan.toarray()).max() <= tolerance
+
+
+FINITE_METHODS = ("1d", "assignment", "network_simplex", "lp", "auto")
+
+
+@pytest.mark.parametrize(
+    ("method", "p"), [(method, p) for method in FINITE_METHODS for p in (1, 2)] + [("1d", INF), ("auto", INF)]
+)
+@pytest.mark.parametrize("scale", COORDINATE_SCALES)
+def test_distance_and_plan_do_not_depend_on_the_unit_of_length(rng, scale, p, method):
+    x, y, a, b = clouds(rng, 1 if method == "1d" else 2)
+    if method == "assignment":
+        x, a, b = x[:9], None, None
+    base = ot.solve(x, y, a, b, p=p, method=method)
+    scaled = ot.solve(x * scale, y * scale, a, b, p=p, method=method)
+    assert scaled.value == pytest.approx(base.value * scale, rel=1e-12, abs=0)
+    assert scaled.gap <= 1e-9
+    if p < INF:
+        same_plan(base, scaled)
+    if p == 1:
+        assert scaled.lower <= scaled.cost * (1 + 1e-14) and scaled.upper >= scaled.cost * (1 - 1e-14)
+        assert scaled.upper - scaled.lower <= 1e-9 * scaled.value
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev"])
+@pytest.mark.parametrize("exponent", [-1000, -500, -60, 60, 400, 1000])
+def test_a_power_of_two_changes_not_a_bit(rng, exponent, metric):
+    x, y, a, b = clouds(rng, 3)
+    base = ot.solve(x, y, a, b, metric=metric)
+    scaled = ot.solve(np.ldexp(x, exponent), np.ldexp(y, exponent), a, b, metric=metric)
+    assert scaled.value == math.ldexp(base.value, exponent)
+    assert (scaled.plan.toarray() == base.plan.toarray()).all()
+    assert (scaled.f == np.ldexp(base.f, exponent)).all()
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-320, 1e-310])
+def test_subnormal_coordinates_are_measured(scale):
+    assert ot.wasserstein([0.0, 0.0], [scale, scale]) == scale
+    assert ot.wasserstein([[0.0, 0.0]], [[0.0, scale]], p=2) == scale
+
+
+def test_the_largest_floats_are_measured():
+    top = np.finfo(float).max
+    assert ot.wasserstein([0.0], [top]) == top
+    assert ot.wasserstein([[0.0, 0.0]], [[top / 2, 0.0]], p=2) == pytest.approx(top / 2, rel=1e-15)
+
+
+def test_a_distance_beyond_the_largest_float_is_an_error_or_infinite():
+    top = np.finfo(float).max
+    try:
+        value = ot.wasserstein([-top], [top])
+    except (OverflowError, ValueError) as error:
+        assert "float" in str(error) or "overflow" in str(error) or "scale" in str(error).lower()
+    else:
+        assert value == INF
+
+
+def test_a_large_offset_on_one_axis_leaves_small_differences_on_the_other(rng):
+    x, y, a, b = clouds(rng, 2)
+    expected = ot.wasserstein(x[:, 1], y[:, 1], a, b)
+    for offset, unit in ((1e9, 1e-310), (1e200, 1e-150), (1e300, 1e-300), (-1e308, 1e-5)):
+        far_x = np.stack([np.full(12, offset), x[:, 1] * unit], 1)
+        far_y = np.stack([np.full(9, offset), y[:, 1] * unit], 1)
+        rel = 1e-12 if unit > 1e-305 else 1e-9  # subnormal coordinates have lost digits
+        assert ot.wasserstein(far_x, far_y, a, b) == pytest.approx(expected * unit, rel=rel), (offset, unit)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e9, -1e9, 1e12])
+@pytest.mark.parametrize("p", [1, 2])
+def test_an_offset_common_to_both_clouds_costs_no_digits(rng, offset, p):
+    x, y = rng.integers(-64, 64, (10, 2)) / 8, rng.integers(-64, 64, (8, 2)) / 8  # exact at every offset
+    base, far = ot.solve(x, y, p=p), ot.solve(x + offset, y + offset, p=p)
+    assert far.value == pytest.approx(base.value, rel=1e-14)
+    assert far.gap <= 1e-9
+
+
+def test_clouds_far_apart_keep_their_plan(rng):
+    x, y = rng.random((10, 2)), rng.random((10, 2))
+    near, far = ot.solve(x, y, p=2), ot.solve(x, y + np.array([2.0**20, 0]), p=2)
+    # under squared distance a translation changes the cost by a function of each point
+    same_plan(near, far)
+    assert far.value == pytest.approx(2.0**20, rel=1e-5)
+
+
+def test_float32_clouds_at_an_offset_are_measured_as_given(rng):
+    x, y = (rng.random((40, 3)) + 1e3).astype(np.float32), (rng.random((40, 3)) + 1e3).astype(np.float32)
+    truth = naive.linear_program(naive.ground_cost(x - 1e3, y - 1e3), np.ones(40) / 40, np.ones(40) / 40)
+    assert ot.wasserstein(x, y) == pytest.approx(truth, rel=1e-12)
+    assert ot.wasserstein(x, x.copy()) == 0
+
+
+@pytest.mark.parametrize("method", ["network_simplex", "lp", "auto"])
+@pytest.mark.parametrize("scale", COST_SCALES)
+def test_cost_and_plan_do_not_depend_on_the_unit_of_cost(rng, scale, method):
+    cost, a, b = rng.random((8, 6)), rng.random(8), rng.random(6)
+    a, b = a / a.sum(), b / b.sum()
+    base, scaled = ot.solve_cost(cost, a, b, method=method), ot.solve_cost(cost * scale, a, b, method=method)
+    assert scaled.cost == pytest.approx(base.cost * scale, rel=1e-12, abs=0)
+    same_plan(base, scaled)
+    cases.check_transport(scaled, cost * scale, a, b)
+
+
+@pytest.mark.parametrize("scale", COST_SCALES)
+def test_assignments_do_not_depend_on_the_unit_of_cost(rng, scale):
+    cost = rng.random((20, 20))
+    base, scaled = ot.linear_assignment(cost), ot.linear_assignment(cost * scale)
+    assert (scaled.cols == base.cols).all()
+    assert scaled.cost == pytest.approx(base.cost * scale, rel=1e-12, abs=0)
+    assert 0 <= scaled.gap <= 1e-9
+    cases.check_potentials(scaled.u, scaled.v, cost * scale)
+
+
+@pytest.mark.parametrize("mass", [1e-300, 1e-100, 1e-12, 1e-6, 1e6, 1e100, 1e300])
+def test_the_plan_scales_with_the_mass(rng, mass):
+    cost, a, b = rng.random((8, 6)), rng.random(8), rng.random(6)
+    a, b = a / a.sum(), b / b.sum()
+    for method in ("network_simplex", "lp"):
+        base = ot.solve_cost(cost, a, b, method=method)
+        scaled = ot.solve_cost(cost, a * mass, b * mass, method=method)
+        assert scaled.cost == pytest.approx(base.cost * mass, rel=1e-12, abs=0)
+        cases.check_transport(scaled, cost, a * mass, b * mass)
+
+
+@pytest.mark.parametrize("method", ["network_simplex", "lp", "auto"])
+@pytest.mark.parametrize("huge", [1e6, 1e9, 1e12, -1e12, 1e15])
+def test_one_huge_row_leaves_the_plan_as_it_was(rng, huge, method):
+    cost = rng.integers(0, 1000, (10, 8)) / 8.0  # a huge row added is exact: whole eighths below 2^53
+    a, b = rng.integers(1, 9, 10), rng.integers(1, 9, 8)
+    a, b = a * b.sum(), b * a.sum()
+    base = naive.exact_cost(cost.tolist(), a.tolist(), b.tolist())
+    moved = cost.copy()
+    moved[3] += huge
+    result = ot.solve_cost(moved, a, b, method=method)
+    rows, cols = result.plan.coords
+    # the cost of the plan under the costs without the row: exactly the old optimum
+    on_old = sum(Fraction(mass) * Fraction(c) for mass, c in zip(result.plan.data, cost[rows, cols]))
+    assert abs(float(on_old - base)) <= 1e-9 * float(base)
+    cases.check_transport(result, moved, a, b)
+
+
+@pytest.mark.parametrize("huge", [1e9, 1e12, 1e15])
+def test_one_huge_row_leaves_the_assignment_as_it_was(rng, huge):
+    cost = rng.integers(0, 1000, (30, 30)) / 8.0
+    moved = cost.copy()
+    moved[7] += huge
+    base, result = ot.linear_assignment(cost), ot.linear_assignment(moved)
+    assert cost[result.rows, result.cols].sum() == base.cost
+
+
+def test_large_entries_beside_small_ones_do_not_hide_the_optimum():
+    # of the kind of POT issue 229: a few entries dwarf the rest, and the answer is made of the rest
+    for large in (1e5, 1e9, 1e14):
+        cost = np.array([[50.0, large, 90.0], [7.5, 40.0, large], [large, 20.0, 10.0]])
+        truth = naive.brute_force_assignment(cost.tolist())
+        for method in ("auto", "assignment", "network_simplex", "lp"):
+            result = ot.solve_cost(cost, [1, 1, 1], [1, 1, 1], method=method)
+            assert result.cost == pytest.approx(truth, rel=1e-12), (large, method)
+        assert ot.linear_assignment(cost).cost == truth
+
+
+@pytest.mark.parametrize("method", ["auto", "network_simplex", "lp"])
+def test_where_others_go_wrong_at_small_coordinates_the_answer_is_right(rng, method):
+    x, y = rng.normal(size=(60, 2)), rng.normal(size=(50, 2))
+    truth = ot.solve(x, y, metric="sqeuclidean").cost
+    for scale in (1e-6, 1e-7):
+        result = ot.solve(x * scale, y * scale, metric="sqeuclidean", method=method)
+        assert result.cost == pytest.approx(truth * scale**2, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [10, 50, 155, 400, 1000])
+def test_high_orders_neither_overflow_nor_vanish(p):
+    # two pairs far apart, each moved a little: W_p = (mean of move^p)^(1/p)
+    x, y = [0.0, 1.0, 1000.0, 1001.0], [0.25, 1.5, 1000.125, 1001.25]
+    moves = np.array([0.25, 0.5, 0.125, 0.25])
+    truth = 0.5 * np.mean((moves / 0.5) ** p) ** (1 / p)
+    for points in ((x, y), ([[u, 0.0] for u in x], [[u, 0.0] for u in y])):
+        result = ot.solve(*points, p=p)
+        assert result.value == pytest.approx(truth, rel=1e-10)
+    assert ot.wasserstein([[0.0, 0.0]], [[3e-5, 4e-5]], p=p) == pytest.approx(5e-5, rel=1e-12)
