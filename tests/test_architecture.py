@@ -16,6 +16,9 @@ PACKAGE = ROOT / "ot_distances"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC = "public names"
 
+# What the front doors open onto.
+DOOR = {"_arrays", "measures", "costs", "problem", "certificate", "solvers"}
+
 # Who may import whom: a room, and the rooms it knows. A room that knows PUBLIC may import any public name.
 WALLS: dict[str, set[str]] = {
     "_arrays": set(),
@@ -25,9 +28,15 @@ WALLS: dict[str, set[str]] = {
     "costs": {"_arrays", "problem"},
     "certificate": {"_arrays", "costs", "problem", "kernels"},
     "solvers": {"_arrays", "certificate", "costs", "problem", "kernels"},
-    "wasserstein": {"_arrays", "measures", "costs", "problem", "certificate", "solvers"},
-    "distributions": {"_arrays", "measures", "problem"},
-    "divergences": {"_arrays", "measures", "problem", "distributions"},
+    "wasserstein": DOOR,
+    "textbook": DOOR | {"wasserstein"},
+    "verification": DOOR | {"wasserstein"},
+    "sliced": DOOR | {"wasserstein"},
+    "gaussian": {"_arrays", "measures", "problem"},
+    "_terms": set(),
+    "_laws": {"_arrays", "problem"},
+    "distributions": {"_arrays", "_laws", "_terms", "problem"},
+    "divergences": {"_arrays", "_laws", "_terms", "problem", "distributions"},
     "estimators": {"_arrays", "measures", "problem", PUBLIC},
     "pairwise": {"_arrays", "problem", PUBLIC},
     "inference": {"_arrays", "problem", PUBLIC},
@@ -115,7 +124,8 @@ def arrows(path: Path) -> Iterator[tuple[str, str | None, str]]:
                 yield rest.partition(".")[0], name, inside
         else:  # from . import name: a room, or a public name
             for name in names:
-                yield (name, None, inside) if name in rooms else ("", name, inside)
+                public = name in ot_distances.__all__ or name not in rooms
+                yield ("", name, inside) if public else (name, None, inside)
 
 
 def forbidden(path: Path) -> list[str]:
