@@ -1,5 +1,6 @@
 """Exact optimal transport in which every answer carries its proof, with KL, JS and total variation beside it."""
 
+from .assignment import linear_assignment
 from .divergences import js_distance, js_divergence, kl_divergence, total_variation
 from .gaussian import gaussian_wasserstein
 from .problem import Assignment, Certificate, Estimate, NotConverged, Transport
@@ -21,6 +22,7 @@ __all__ = [
     "js_divergence",
     "kantorovich_rubinstein",
     "kl_divergence",
+    "linear_assignment",
     "lp_constraints",
     "lp_dual",
     "lp_primal",

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .costs import UNIT_ROUNDOFF
-from .problem import Array, Flow, NotConverged, Transport, TransportProblem
+from .costs import UNIT_ROUNDOFF, VANISHING
+from .problem import Array, Flow, GroundCost, NotConverged, Transport, TransportProblem
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 # The gap is measured against the cost; where the cost is a small difference of large potentials, against a thousandth
 # of these: float64 potentials cannot prove more.
 POTENTIAL_SHARE = 2.0**-10
+
+# Where float64 weights leave the cost itself open by `slack`, nothing below slack * 2**32 can be told to 9 digits.
+SLACK_SHARE = 2.0**32
+
+
+# A power of two so large or small that every float becomes inf or 0 under it.
+FAR = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,26 +70,36 @@ def _split(a: Array) -> tuple[Array, Array]:
     return high, a - high
 
 
-def mass_slack(problem: TransportProblem) -> float:
-    """How much the cost can move because the integer masses round the weights: 0 for uniform and integer weights."""
-    if problem.exact_masses:
-        return 0.0
-    n, m = problem.shape
-    low, high = problem.cost.range()
-    return 2 * (n + m) / problem.total * (high - low)
-
-
-def bound(problem: TransportProblem, cost: float, f: Array, g: Array) -> Bounds:
+def bound(problem: TransportProblem, flow: Flow, cost: float, f: Array, g: Array) -> Bounds:
     """Bounds from the exact cost of an integer plan and a feasible pair of potentials, both for a total mass of 1."""
     dual = (exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)) / problem.total
     size = float(problem.row_mass @ np.abs(f) + problem.col_mass @ np.abs(g)) / problem.total
     relative = problem.cost.relative_error * 1.01 + 8 * UNIT_ROUNDOFF
-    slack = mass_slack(problem)
-    lower = dual - abs(dual) * relative - slack
-    upper = cost + abs(cost) * relative + slack
+    below, above = _mass_slack(problem, flow, f, g)
+    lower = dual - abs(dual) * relative - below
+    upper = cost + abs(cost) * relative + above
+    if problem.cost.vanishes(flow.rows, flow.cols):
+        upper += VANISHING
     if problem.cost.range()[0] >= 0:
         lower = max(lower, 0.0)
-    return Bounds(lower, upper, max(abs(lower), abs(upper), POTENTIAL_SHARE * size))
+    scale = max(abs(lower), abs(upper), POTENTIAL_SHARE * size, SLACK_SHARE * max(below, above))
+    return Bounds(lower, upper, scale)
+
+
+def _mass_slack(problem: TransportProblem, flow: Flow, f: Array, g: Array) -> tuple[float, float]:
+    """How far the optimum for the weights may lie below and above that for the integers that round them.
+
+    Each integer is off by two units at most. A unit more or less changes the dual value by a potential; and the
+    cost of a plan by the largest difference of costs, or, where the plan only matches atoms of the very same weight
+    and so fits the weights as well, by the largest cost that it pays.
+    """
+    if problem.exact_masses:
+        return 0.0, 0.0
+    low, high = problem.cost.range()
+    if len(flow.rows) == len(problem.a) and np.array_equal(problem.a[flow.rows], problem.b[flow.cols]):
+        low, high = 0.0, float(np.abs(problem.cost.entries(flow.rows, flow.cols)).max())
+    units = 2 * sum(problem.shape) / problem.total
+    return units * float(max(np.abs(f).max(), np.abs(g).max())), units * (high - low)
 
 
 def centred(problem: TransportProblem, flow: Flow) -> Array:
@@ -117,7 +134,7 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
     else:
         f, g = feasible_pair(problem, centred(problem, flow))
         cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
-        bounds = bound(problem, cost, f, g)
+        bounds = bound(problem, flow, cost, f, g)
         unit = problem.mass
     exponent = problem.cost.exponent
     lower, upper = unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
@@ -174,25 +191,29 @@ def _hall_bound(problem: TransportProblem, f: Array, g: Array) -> float:
     if int(problem.col_mass[crowded].sum()) <= int(problem.row_mass[near].sum()):
         return problem.cost.range()[0]
     out_of_reach = problem.cost.select(np.flatnonzero(~near), np.flatnonzero(crowded))
-    return float(out_of_reach.row_transform(np.zeros(out_of_reach.shape[1])).min())
+    return out_of_reach.least()
+
+
+def _whole(exponent: float) -> int:
+    return round(max(-FAR, min(exponent, FAR)))
 
 
 def unscale(value: float, exponent: float, direction: int = 0) -> float:
     """value * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf."""
-    whole = round(exponent)
-    factor = 2.0 ** (exponent - whole)
+    whole = _whole(exponent)
+    factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     if factor != 1 and direction:
         value += direction * abs(value) * 4 * UNIT_ROUNDOFF
     with np.errstate(over="ignore", under="ignore"):
         result = float(np.ldexp(value * factor, whole))
     if direction and value != 0 and (not math.isfinite(result) or abs(result) < np.finfo(float).tiny):
         result = float(np.nextafter(result, direction * math.inf))
-    return result
+    return max(result, 0.0) if value >= 0 else result
 
 
 def unscale_array(potential: Array, exponent: float) -> Array:
-    whole = round(exponent)
-    factor = 2.0 ** (exponent - whole)
+    whole = _whole(exponent)
+    factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     with np.errstate(over="ignore", under="ignore"):
         if factor == 1:
             return np.ldexp(potential, whole)
@@ -205,3 +226,19 @@ def root(cost: float, exponent: float, power: float) -> float:
     if power == 1 or power == math.inf:
         return unscale(cost, exponent)
     return unscale(max(cost, 0.0) ** (1 / power), exponent / power)
+
+
+def certify_assignment(cost: GroundCost, rows: Array, cols: Array, u: Array, v: Array) -> tuple[Array, Array, Bounds]:
+    """(u, v, bounds) of a matching of every row to one column, from prices v of the columns.
+
+    With fewer rows than columns no price may be positive: leaving a column out then never beats the dual value.
+    """
+    if len(u) < len(v):
+        v = np.minimum(v, 0.0)
+    u = cost.row_transform(v)
+    entries = cost.entries(rows, cols)
+    total = math.fsum(entries.tolist())
+    dual = math.fsum(np.concatenate((u, v)).tolist())
+    size = float(np.abs(u).sum() + np.abs(v).sum())
+    lower, upper = (value + sign * 4 * UNIT_ROUNDOFF * abs(value) for value, sign in ((dual, -1), (total, 1)))
+    return u, v, Bounds(lower, upper, max(abs(lower), abs(upper), POTENTIAL_SHARE * size))

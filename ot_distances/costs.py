@@ -1,4 +1,4 @@
-"""Ground costs: one table of metrics, evaluated whole, by block of rows, or entry by entry; scaled, never rounded by it."""
+"""Ground costs: one table of metrics, evaluated whole, by block of rows, or entry by entry."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ BLOCK_ENTRIES = 2**16
 
 # A cost matrix within these binary exponents is left as it is: squares and sums of its entries stay normal numbers.
 SAFE_EXPONENT = 300
+
+# Powers and squares below this have lost digits, or all of themselves.
+VANISHING = 2.0**-960
 
 # Up to here a sorted line is transformed like any other cost, in blocks: faster than by divide and conquer.
 LINE_ENTRIES = 2**20
@@ -120,8 +123,8 @@ class DenseCost(_Blockwise):
 
     relative_error = 0.0
 
-    def __init__(self, values: Array, exponent: float | None = None) -> None:
-        self.values = values
+    def __init__(self, values: Array, exponent: float | None = None, sign: float = 1.0) -> None:
+        self.values, self.sign = values, sign  # the cost is sign * values: no negated copy for a maximum
         self.shape = (values.shape[0], values.shape[1])
         self.exponent = self._natural_exponent() if exponent is None else exponent
 
@@ -132,37 +135,47 @@ class DenseCost(_Blockwise):
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:
-        finite = self.values[self.values < np.inf] if self.forbids else self.values
-        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        finite = self.values[np.isfinite(self.values)] if self.forbids else self.values
+        if not finite.size:
+            return 0.0, 0.0
+        low, high = float(finite.min()), float(finite.max())
+        return (low, high) if self.sign > 0 else (-high, -low)
 
     @cached_property
     def forbids(self) -> bool:
-        return bool(self.values.max() == np.inf)
+        return bool(self.values.max() == np.inf if self.sign > 0 else self.values.min() == -np.inf)
 
     @property
     def T(self) -> DenseCost:
-        return DenseCost(self.values.T, self.exponent)
+        return DenseCost(self.values.T, self.exponent, self.sign)
 
     def _scaled(self, values: Array) -> Array:
-        return np.ldexp(values.astype(np.float64), -int(self.exponent)) if self.exponent else values.astype(np.float64)
+        scaled = self.sign * values.astype(np.float64)
+        return np.ldexp(scaled, -int(self.exponent)) if self.exponent else scaled
 
     def block(self, start: int, stop: int) -> Array:
         return self._scaled(self.values[start:stop])
 
     def matrix(self) -> Array:
-        if self.exponent == 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
+        if self.exponent == 0 and self.sign > 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
             return self.values
         return super().matrix()
 
     def entries(self, rows: Array, cols: Array) -> Array:
         return self._scaled(self.values[rows, cols])
 
+    def vanishes(self, rows: Array, cols: Array) -> bool:
+        return False
+
+    def least(self) -> float:
+        return float(self.row_transform(np.zeros(self.shape[1])).min())
+
     def range(self) -> tuple[float, float]:
         low, high = self._extremes
         return math.ldexp(low, -int(self.exponent)), math.ldexp(high, -int(self.exponent))
 
     def select(self, rows: Array, cols: Array) -> DenseCost:
-        return DenseCost(self.values[np.ix_(rows, cols)], self.exponent)
+        return DenseCost(self.values[np.ix_(rows, cols)], self.exponent, self.sign)
 
 
 class PointCost(_Blockwise):
@@ -182,8 +195,19 @@ class PointCost(_Blockwise):
     def scaled(cls, x: Array, y: Array, metric: str, p: float) -> PointCost:
         """The cost between the user's points, whatever their unit."""
         low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
-        # Halved, because the extent of the largest floats is not a float.
-        shift = math.frexp(float((high / 2 - low / 2).max()))[1] + 1
+        varying = low < high
+        if not varying.all():  # an axis on which all points agree costs nothing, wherever it lies
+            varying[0] |= not varying.any()
+            x, y, low, high = (
+                np.ascontiguousarray(x[:, varying]),
+                np.ascontiguousarray(y[:, varying]),
+                low[varying],
+                high[varying],
+            )
+        largest = math.frexp(float(np.maximum(-low, high).max()))[1]
+        # The extent of the largest floats is not a float, and half the least ones is none either.
+        extent = math.frexp(float((high - low).max()) if largest < 1000 else float((high / 2 - low / 2).max()))[1] + 1
+        shift = max(extent, largest - 1000)
         exponent = shift * METRICS[metric].degree * p
         return cls(np.ldexp(x, -shift), np.ldexp(y, -shift), metric, p, exponent)
 
@@ -221,10 +245,24 @@ class PointCost(_Blockwise):
             METRICS[self.metric].reduce(value, self.x[rows, k] - self.y[cols, k])
         return self._finish(value)
 
+    def vanishes(self, rows: Array, cols: Array) -> bool:
+        """Some pair of different points costs so little that its entry is no normal number any more."""
+        entries = self.entries(rows, cols)
+        return bool(((entries < VANISHING) & (self.x[rows] != self.y[cols]).any(axis=1)).any())
+
     def range(self) -> tuple[float, float]:
         low, high = np.minimum(self.x.min(0), self.y.min(0)), np.maximum(self.x.max(0), self.y.max(0))
         corner = PointCost(low[None], high[None], self.metric, self.p)
         return 0.0, float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)
+
+    def least(self) -> float:
+        if self.x.shape[1] > 1:
+            return float(self.row_transform(np.zeros(self.shape[1])).min())
+        y = np.sort(self.y[:, 0])
+        after = np.searchsorted(y, self.x[:, 0])
+        rows, line = np.arange(len(self.x)), PointCost(self.x, y[:, None], self.metric, self.p)
+        left, right = (line.entries(rows, np.clip(after - step, 0, len(y) - 1)) for step in (1, 0))
+        return float(np.minimum(left, right).min())
 
     def select(self, rows: Array, cols: Array) -> PointCost:
         return PointCost(self.x[rows], self.y[cols], self.metric, self.p, self.exponent)

@@ -1,4 +1,4 @@
-"""The gate: points, weights and cost matrices are judged here, once. Past it all is float64, finite and of equal mass."""
+"""The gate: points, weights and costs are judged here, once; past it all is float64, finite and of equal mass."""
 
 from __future__ import annotations
 
@@ -70,34 +70,37 @@ def same_dimension(x: Array, y: Array) -> None:
         )
 
 
-def cost_matrix(value: Any, *, forbid: bool = True) -> Array:
-    """A dense cost matrix, in its own dtype if that is float32 or float64; +inf marks a forbidden pair."""
+def cost_matrix(value: Any, *, forbid: bool = True, sign: float = 1.0) -> Array:
+    """A dense cost matrix, in its own dtype if that is float32 or float64."""
     array = real_array(value, "cost_matrix")
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"`cost_matrix` must have shape (n, m) with n, m >= 1, but it has shape {array.shape}. "
             "Pass one row for each source and one column for each target."
         )
-    return cost_values(array, forbid=forbid)
+    return cost_values(array, forbid=forbid, sign=sign)
 
 
-def cost_values(array: Array, *, forbid: bool = True) -> Array:
-    """The entries of a cost array of any shape, checked: no nan, no -inf, +inf only where `forbid` allows it."""
+def cost_values(array: Array, *, forbid: bool = True, sign: float = 1.0) -> Array:
+    """The entries of a cost array of any shape, checked: no nan, and no infinity but that of a forbidden pair.
+
+    +inf forbids a pair. Where the greatest sum is wanted (sign -1), so does -inf, and +inf is turned into it.
+    """
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64)
     # The sum is finite where every entry is: one fast pass in the ordinary case.
     with np.errstate(over="ignore", invalid="ignore"):
-        clean = bool(np.isfinite(array.sum()))
-    if not clean:
-        bad = np.isnan(array) | (array == -np.inf)
-        if bad.any():
-            raise ValueError(
-                f"`cost_matrix` must not hold nan or -inf, but {index_text('cost_matrix', array, bad)}. "
-                "Use +inf for a forbidden pair."
-            )
-        if not forbid:
-            require_finite(array, "cost_matrix", "Only linear_assignment and solve_cost know forbidden pairs.")
-    return array
+        if np.isfinite(array.sum()):
+            return array
+    bad = np.isnan(array) | ((array == -np.inf) & (sign > 0))
+    if bad.any():
+        raise ValueError(
+            f"`cost_matrix` must not hold nan or -inf, but {index_text('cost_matrix', array, bad)}. "
+            "Use +inf for a forbidden pair."
+        )
+    if not forbid:
+        require_finite(array, "cost_matrix", "Only linear_assignment and solve_cost know forbidden pairs.")
+    return np.where(np.isinf(array), -np.inf, array) if sign < 0 else array
 
 
 def weights(value: Any, name: str, n: int, against: str) -> Array | None:
@@ -117,7 +120,13 @@ def weights(value: Any, name: str, n: int, against: str) -> Array | None:
             f"`{name}` must be non-negative, but {index_text(name, array, negative)}. Set it to 0 or drop the point."
         )
     array = np.ascontiguousarray(array, dtype=np.float64)
-    if not array.sum() > 0:
+    with np.errstate(over="ignore"):
+        total = array.sum()
+    if total == np.inf:
+        raise ValueError(
+            f"`{name}` must have a finite sum, but it overflows. Scale the weights down: {name} / {name}.max()."
+        )
+    if not total > 0:
         raise ValueError(f"`{name}` must have a positive sum, but all its entries are 0. Pass at least one weight > 0.")
     return array
 
@@ -139,7 +148,8 @@ def balance(a: Array | None, b: Array | None, n: int, m: int, tolerance: float =
     if abs(mass_a - mass_b) > tolerance * max(mass_a, mass_b):
         raise ValueError(
             f"`a` and `b` must have the same sum, but they sum to {mass_a * scale:.10g} and {mass_b * scale:.10g}, "
-            f"{abs(mass_a - mass_b) / max(mass_a, mass_b):.1e} apart relative to the larger. Normalise both: a / a.sum(), b / b.sum()."
+            f"{abs(mass_a - mass_b) / max(mass_a, mass_b):.1e} apart relative to the larger. "
+            "Normalise both: a / a.sum(), b / b.sum()."
         )
     return a, b if mass_a == mass_b else b * (mass_a / mass_b)
 
@@ -197,5 +207,7 @@ def tolerance(rtol: Any) -> float:
 def option(value: Any, name: str, known: Any) -> str:
     """One of a fixed set of names."""
     if value not in known:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}. Pick one of them.")
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}. Pick one of them."
+        )
     return str(value)

@@ -58,6 +58,12 @@ class GroundCost(Protocol):
     def range(self) -> tuple[float, float]:
         """Bounds on the finite entries."""
 
+    def least(self) -> float:
+        """The least entry."""
+
+    def vanishes(self, rows: Array, cols: Array) -> bool:
+        """Some of the entries are so small that float64 holds them with an absolute error only."""
+
     def row_transform(self, g: Array) -> Array:
         """The c-transform min_j C_ij - g_j, (n,), rounded down so that f_i + g_j <= C_ij in real arithmetic."""
 

@@ -96,7 +96,7 @@ def wasserstein(
     3.0
     """
     options = {"p": p, "metric": metric, "method": method, "rtol": rtol}
-    if np.ndim(x) != 3 and np.ndim(y) != 3:
+    if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
         return solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options).value
     batch = _batch(x, y, a, b)
     with ThreadPoolExecutor(n_jobs) as pool:
@@ -234,9 +234,7 @@ def _run(problem: TransportProblem, method: str, rtol: float, progress: bool) ->
         print(f"ot_distances: {n} x {m}, solving", file=sys.stderr)
     result = solve_problem(problem, method, rtol)
     if progress:
-        print(
-            f"ot_distances: {result.method}, {result.seconds:.3g} s, certified gap {result.gap:.1e}", file=sys.stderr
-        )
+        print(f"ot_distances: {result.method}, {result.seconds:.3g} s, certified gap {result.gap:.1e}", file=sys.stderr)
     return result
 
 

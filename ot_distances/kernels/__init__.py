@@ -1,1 +1,1 @@
-"""Arrays in, arrays out, integer status: compiled loops that import nothing of ours and allocate what they are told to."""
+"""Arrays in, arrays out, integer status: compiled loops that import nothing of ours and work where they are told to."""

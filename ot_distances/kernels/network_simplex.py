@@ -66,13 +66,19 @@ def settle(tree, up_cost, potential, top):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def reroot(tree, up_cost, top, new_parent, cost, flow):
-    """Hang the component that holds `top` under `new_parent`, turning the path from `top` to its old root around."""
+    """Hang the component that holds `top` under `new_parent`, turning the path from `top` to its old root around.
+
+    With `new_parent` -1 `top` becomes the root itself.
+    """
     node, parent = top, new_parent
     while True:
         old_parent, old_cost, old_flow = tree[node, PARENT], up_cost[node], tree[node, FLOW]
         if old_parent >= 0:
             unlink(tree, node)
-        link(tree, node, parent)
+        if parent >= 0:
+            link(tree, node, parent)
+        else:
+            tree[node, PARENT] = -1
         up_cost[node] = cost
         tree[node, FLOW] = flow
         if old_parent < 0:
@@ -152,10 +158,11 @@ def _enter(tree, top, reached, queue, filled):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pivots(start, heads, costs, tree, up_cost, potential, cursor, block, budget):
-    """Up to `budget` pivots over the arcs of row i at start[i] : start[i + 1]; modifies tree, up_cost, potential, cursor.
+    """Up to `budget` pivots, where row i has the arcs start[i] : start[i + 1].
 
     Block search: rows are read from `cursor[0]` on until `block` arcs are seen, and the arc with the most negative
     reduced cost enters. Returns OPTIMAL when a whole round finds none, else WORKING. `cursor[1]` counts pivots.
+    Modifies `tree`, `up_cost`, `potential` and `cursor`.
     """
     n = start.shape[0] - 1
     row = cursor[0]

@@ -78,17 +78,31 @@ def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transp
         The answer could not be certified to `rtol`.
     """
     started = time.perf_counter()
-    name = choose(problem) if method == "auto" else method
-    reason = SOLVERS[name].refuses(problem)
-    if reason is not None:
-        raise ValueError(f'`method` must suit the problem, but for "{name}" {reason}. Use method="auto".')
+    flow, name = find_flow(problem, method)
+    return certify(problem, flow, name, rtol, started)
+
+
+def find_flow(
+    problem: TransportProblem, method: str = "auto", solver: Callable[[TransportProblem], Flow] | None = None
+) -> tuple[Flow, str]:
+    """The flow of one solver (that of the table, unless given), unproven yet, and its name in the table.
+
+    Atoms without mass never reach a solver.
+    """
+    if method != "auto":
+        _require_suited(problem, method)
     rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
-    active = problem
-    if (len(rows), len(cols)) != problem.shape:
-        active = problem.between(rows, cols)
-        name = choose(active) if method == "auto" else name
-    flow = _run(active, name)
-    return certify(problem, flow if active is problem else _expand(flow, rows, cols, problem), name, rtol, started)
+    whole = (len(rows), len(cols)) == problem.shape
+    active = problem if whole else problem.between(rows, cols)
+    name = choose(active) if method == "auto" else method
+    flow = solver(active) if solver is not None else _run(active, name)
+    return (flow if whole else _expand(flow, rows, cols, problem)), name
+
+
+def _require_suited(problem: TransportProblem, method: str) -> None:
+    reason = SOLVERS[method].refuses(problem)
+    if reason is not None:
+        raise ValueError(f'`method` must suit the problem, but for "{method}" {reason}. Use method="auto".')
 
 
 def _run(problem: TransportProblem, name: str) -> Flow:

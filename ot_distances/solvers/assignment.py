@@ -68,7 +68,7 @@ def assignment(problem: TransportProblem) -> Flow:
     matching = match(cost)
     n = len(matching.u)
     return Flow(
-        np.arange(n), matching.col_of_row, problem.row_mass, matching.v, problem.cost.matrix_bytes + matching.bytes
+        np.arange(n), matching.col_of_row, problem.row_mass, matching.v, None, 8 * n * n + matching.bytes
     )
 
 

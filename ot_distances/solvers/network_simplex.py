@@ -31,8 +31,10 @@ class _Arcs:
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
 
-def network_simplex(problem: TransportProblem) -> Flow:
+def network_simplex(problem: TransportProblem, first: tuple[Array, Array] | None = None) -> Flow:
     """Solve on candidate arcs, price all pairs, add what violates dual feasibility, repeat from the basis.
+
+    `first` lists (rows, cols) to fill before all others: the support of a plan in `forest_order` starts at that plan.
 
     Notes
     -----
@@ -52,7 +54,7 @@ def network_simplex(problem: TransportProblem) -> Flow:
     penalty = 16 * (high - low) + abs(high) + 1e-300
     while True:
         finite = np.where(np.isinf(matrix), high + penalty, matrix) if problem.cost.forbids else matrix
-        flow = _solve(problem, finite)
+        flow = _solve(problem, finite, first)
         if not problem.cost.forbids:
             return flow
         used = np.isinf(problem.cost.entries(flow.rows, flow.cols)) & (flow.mass > 0)
@@ -67,6 +69,34 @@ def network_simplex(problem: TransportProblem) -> Flow:
         penalty *= 16
 
 
+def forest_order(rows: Array, cols: Array, mass: Array) -> tuple[Array, Array]:
+    """The support of a plan, leaves first, so that filling it greedily gives the plan itself back.
+
+    An entry whose row or column has no other entry left must carry all that is left there. Entries on cycles, which
+    a vertex has none of, come last, the largest first.
+    """
+    order = np.argsort(-mass, kind="stable")
+    rows, cols = rows[order], cols[order]
+    by_node: dict[int, set[int]] = {}
+    for k, (i, j) in enumerate(zip(rows.tolist(), cols.tolist())):
+        by_node.setdefault(i, set()).add(k)
+        by_node.setdefault(~j, set()).add(k)
+    leaves = [node for node, entries in by_node.items() if len(entries) == 1]
+    picked: list[int] = []
+    while leaves:
+        entries = by_node[leaves.pop()]
+        if not entries:
+            continue
+        k = entries.pop()
+        picked.append(k)
+        for node in (int(rows[k]), ~int(cols[k])):
+            by_node[node].discard(k)
+            if len(by_node[node]) == 1:
+                leaves.append(node)
+    rest = sorted(set(range(len(rows))) - set(picked))
+    return rows[picked + rest], cols[picked + rest]
+
+
 def _only_plan(problem: TransportProblem) -> Flow:
     """One atom on one side: the product plan."""
     n, m = problem.shape
@@ -76,14 +106,14 @@ def _only_plan(problem: TransportProblem) -> Flow:
     return Flow(rows, cols, mass, g, None, 40 * n * m)
 
 
-def _solve(problem: TransportProblem, matrix: Array) -> Flow:
+def _solve(problem: TransportProblem, matrix: Array, first: tuple[Array, Array] | None) -> Flow:
     from ..kernels import network_simplex as kernel
 
     n, m = matrix.shape
     f0 = matrix.min(axis=1)
     g0 = (matrix - f0[:, None]).min(axis=0)
     arcs = _all_arcs(matrix, f0, g0) if n * m <= FULL_ARCS else _least_arcs(matrix, f0, g0)
-    tree, up_cost, root = _starting_tree(problem, matrix, f0, g0, arcs)
+    tree, up_cost, root = _starting_tree(problem, matrix, f0, g0, arcs, first)
     potential = np.zeros(n + m)
     kernel.settle(tree, up_cost, potential, root)
     size = matrix.nbytes
@@ -125,9 +155,14 @@ def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
 
 
 def _starting_tree(
-    problem: TransportProblem, matrix: Array, f0: Array, g0: Array, arcs: _Arcs
+    problem: TransportProblem,
+    matrix: Array,
+    f0: Array,
+    g0: Array,
+    arcs: _Arcs,
+    first: tuple[Array, Array] | None,
 ) -> tuple[Array, Array, int]:
-    """A strongly feasible basis: greedy by reduced cost, the rest by the north-west corner rule."""
+    """A strongly feasible basis: greedy along `first`, then by reduced cost; the rest by the north-west corner rule."""
     from ..kernels import network_simplex as kernel
 
     n, m = matrix.shape
@@ -135,31 +170,24 @@ def _starting_tree(
     tree[:, kernel.DEPTH] = tree[:, kernel.FLOW] = 0
     up_cost = np.zeros(n + m)
     row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
+
+    def send(rows: Array, cols: Array) -> None:
+        costs = (matrix[rows, cols] - f0[rows]) - g0[cols]
+        kernel.greedy_start(np.arange(len(rows)), rows, cols, costs, row_left, col_left, tree, up_cost)
+
+    if first is not None:
+        send(*first)
     tails = arcs.tails
     order = np.argsort(arcs.costs, kind="stable")
     kernel.greedy_start(order, tails, arcs.heads, arcs.costs, row_left, col_left, tree, up_cost)
-    rows, cols = _north_west(row_left, col_left)
-    if len(rows):
-        costs = (matrix[rows, cols] - f0[rows]) - g0[cols]
-        kernel.greedy_start(np.arange(len(rows)), rows, cols, costs, row_left, col_left, tree, up_cost)
+    send(*_north_west(row_left, col_left))
 
     root = n
     near = order[: CANDIDATES * (n + m)]
     near = near[np.argsort(arcs.heads[near], kind="stable")]
     col_start = np.searchsorted(arcs.heads[near], np.arange(m + 1))
     root_costs = (matrix[:, 0] - f0) - g0[0]
-    top = root
-    while tree[top, kernel.PARENT] >= 0:
-        top = tree[top, kernel.PARENT]
-    if top != root:  # turn the root's own tree around
-        path = [root]
-        while tree[path[-1], kernel.PARENT] >= 0:
-            path.append(int(tree[path[-1], kernel.PARENT]))
-        for parent, node in reversed(list(zip(path[:-1], path[1:]))):
-            cost, flow = up_cost[parent], tree[parent, kernel.FLOW]
-            kernel.unlink(tree, parent)
-            tree[parent, kernel.PARENT] = -1
-            kernel.reroot(tree, up_cost, node, parent, cost, flow)
+    kernel.reroot(tree, up_cost, root, -1, 0.0, 0)
     reached = np.zeros(n + m, dtype=np.bool_)
     kernel.connect(
         col_start, tails[near], arcs.costs[near], root_costs, tree, up_cost, root, reached, np.empty(n + m, np.int64)

@@ -1,0 +1,121 @@
+"""Linear assignment: the front door for matchings, one or many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import measures
+from .certificate import Bounds, certify_assignment, unscale, unscale_array
+from .costs import DenseCost
+from .problem import Array, Assignment, NotConverged
+from .solvers.assignment import Matching, match
+
+RTOL = 1e-9
+
+DEVICES = (None, "cpu")
+
+
+def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str | None = None) -> Any:
+    """Match rows to columns at the least total cost, exactly, with duals and bounds that prove it.
+
+    Every row of a (n, m) matrix with n <= m is matched, every column where n >= m, no row or column twice.
+
+    Parameters
+    ----------
+    cost_matrix : array_like, shape (n, m), or (B, n, m) for a batch, or a list of matrices of different shapes
+        Any real numbers; +inf forbids a pair (so does -inf when maximising).
+    maximize : bool, default False
+        Look for the greatest sum.
+    device : None or "cpu"
+        Where to solve; None is where the data lie.
+
+    Returns
+    -------
+    Assignment
+        Matched ``rows`` (ascending) and ``cols``, their ``cost``, duals ``u`` and ``v`` with u_i + v_j <= C_ij
+        (>= when maximising), rigorous bounds and gap. For a batch every field has a leading axis B; for a list of
+        different shapes a list of results.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad input; or forbidden pairs that leave no matching.
+    NotConverged
+        The matching could not be certified to a relative gap of 1e-9.
+
+    Notes
+    -----
+    O(n^3) at worst. Costs in float32 are read as they are, without a copy; sums are in float64.
+
+    References
+    ----------
+    H. W. Kuhn, The Hungarian method for the assignment problem, Naval Research Logistics Quarterly 2, 1955.
+    R. Jonker and A. Volgenant, A shortest augmenting path algorithm for dense and sparse linear assignment problems,
+    Computing 38, 1987.
+
+    Examples
+    --------
+    >>> from ot_distances import linear_assignment
+    >>> result = linear_assignment([[4, 1, 3], [2, 0, 5], [3, 2, 2]])
+    >>> result.cols, result.cost
+    (array([1, 0, 2]), 5.0)
+    >>> linear_assignment([[4, 1, 3], [2, 0, 5]], maximize=True).cost
+    9.0
+    """
+    measures.option(device, "device", DEVICES)
+    sign = -1.0 if maximize else 1.0
+    if isinstance(cost_matrix, (list, tuple)) and len(cost_matrix) and all(np.ndim(one) == 2 for one in cost_matrix):
+        matrices = [_checked(one, sign) for one in cost_matrix]
+        results = [_certified(one, sign, match(one, sign=sign)) for one in matrices]
+        same = len({one.shape for one in matrices}) == 1
+        return _stacked(results) if same else results
+    array = measures.real_array(cost_matrix, "cost_matrix")
+    if array.ndim != 3:
+        matrix = _checked(array, sign)
+        return _certified(matrix, sign, match(matrix, sign=sign))
+    if 0 in array.shape:
+        raise ValueError(f"`cost_matrix` must not be empty, but it has shape {array.shape}. Pass at least one entry.")
+    batch = measures.cost_values(array, sign=sign)
+    return _stacked([_certified(one, sign, match(one, sign=sign)) for one in batch])
+
+
+def _checked(value: Any, sign: float) -> Array:
+    return measures.cost_matrix(value, sign=sign)
+
+
+def _certified(matrix: Array, sign: float, found: Matching) -> Assignment:
+    """The proof of one matching, in the user's units and sense."""
+    cost = DenseCost(matrix, sign=sign)
+    rows = np.flatnonzero(found.col_of_row >= 0)
+    cols = found.col_of_row[rows]
+    exponent = cost.exponent
+    scaled_u, scaled_v = unscale_array(found.u, -exponent), unscale_array(found.v, -exponent)
+    if matrix.shape[0] <= matrix.shape[1]:
+        u, v, bounds = certify_assignment(cost, rows, cols, scaled_u, scaled_v)
+    else:
+        v, u, bounds = certify_assignment(cost.T, cols, rows, scaled_v, scaled_u)
+    lower, upper = unscale(bounds.lower, exponent, -1), unscale(bounds.upper, exponent, +1)
+    if not bounds.gap <= RTOL:
+        raise NotConverged(_apart(lower, upper, bounds), lower, upper)
+    total = unscale(float(np.sum(cost.entries(rows, cols))), exponent)
+    total = min(max(total, lower), upper)
+    if sign < 0:
+        lower, upper = -upper, -lower
+    u, v = sign * unscale_array(u, exponent), sign * unscale_array(v, exponent)
+    return Assignment(rows, cols, sign * total, u, v, lower, upper, bounds.gap)
+
+
+def _apart(lower: float, upper: float, bounds: Bounds) -> str:
+    return (
+        f"no certified matching: the optimal sum lies in [{lower:.17g}, {upper:.17g}], a relative gap of "
+        f"{bounds.gap:.1e}. Bring the entries of `cost_matrix` to one scale."
+    )
+
+
+def _stacked(results: list[Assignment]) -> Assignment:
+    """The results of a batch as one, with a leading axis."""
+    return Assignment(
+        **{name: np.array([getattr(one, name) for one in results]) for name in Assignment.__annotations__}
+    )
