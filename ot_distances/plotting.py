@@ -39,7 +39,7 @@ SQUARE = (3.4, 3.4)
 
 ARROWS = 150  # more cannot be told apart
 STEMS = 60  # atoms on a line drawn one by one; more become a histogram
-CELLS = 200  # rows or columns of a matrix drawn one by one; more are added up in blocks
+CELLS = 100  # rows or columns of a matrix drawn one by one; more are added up in blocks
 NUMBERS = 12  # rows or columns of a matrix with its numbers written in
 
 # column of ThetaShift -> its name, colour, dashes, width; the widest first, so that none hides another
@@ -172,8 +172,9 @@ def plot_plan(transport: Transport, ax: Any = None) -> Any:
     """Draw an optimal plan.
 
     Points on a line: both masses and the lines along which they move. Points in the plane: arrows as wide as
-    the mass they carry. Otherwise the matrix of the plan with its marginals; for points in more dimensions, rows are in
-    the order of their potential, and columns in that of the rows they are filled from.
+    the mass they carry. Otherwise the matrix of the plan with its marginals; for points in more dimensions, rows run
+    from high potential f to low and columns from low g to high. Mass moves at the cost f + g, so that moves of one
+    length lie along a diagonal, and the dearest towards the upper right corner.
 
     Parameters
     ----------
@@ -293,21 +294,20 @@ def _draw_matrix(ax: Any, transport: Transport) -> str:
     n, m = transport.plan.shape
     order = "index"
     if transport._points is not None:
-        rows, cols = _ordered(rows, cols, mass, transport.f, m)
+        rows, cols = _rank(-transport.f)[rows], _rank(transport.g)[cols]
         order = "ordered by potential"
-    height, width = min(n, CELLS), min(m, CELLS)
-    cells = np.zeros((height, width))
-    np.add.at(cells, (rows * height // n, cols * width // m), mass)
-    whole = height == n and width == m
-    # A mass of zero keeps the colour of the paper.
+    height, width = -(-n // CELLS), -(-m // CELLS)  # of a cell, in entries
+    cells = np.zeros((-(-n // height), -(-m // width)))
+    np.add.at(cells, (rows // height, cols // width), mass)
     ax.imshow(
-        np.ma.masked_equal(cells, 0),
+        np.ma.masked_equal(cells, 0),  # no mass, no ink
         cmap=_ramp(),
         vmin=0,
         aspect="auto",
         interpolation="nearest",
-        extent=(-0.5, m - 0.5, n - 0.5, -0.5),
+        extent=(-0.5, cells.shape[1] * width - 0.5, cells.shape[0] * height - 0.5, -0.5),
     )
+    ax.set(xlim=(-0.5, m - 0.5), ylim=(n - 0.5, -0.5))
     if n <= NUMBERS and m <= NUMBERS:
         ax.hlines(np.arange(1, n) - 0.5, -0.5, m - 0.5, color=ax.get_facecolor(), linewidth=1)
         ax.vlines(np.arange(1, m) - 0.5, -0.5, n - 0.5, color=ax.get_facecolor(), linewidth=1)
@@ -320,19 +320,14 @@ def _draw_matrix(ax: Any, transport: Transport) -> str:
         spine.set_visible(True)
     ax.set_xlabel(f"target j ({order})")
     ax.set_ylabel(f"source i ({order})")
-    return "" if whole else f"{n} x {m} entries added up in {height} x {width} cells"
+    return "" if height == width == 1 else f"a cell adds up {height} x {width} entries of {n} x {m}"
 
 
-def _ordered(rows: Array, cols: Array, mass: Array, f: Array, m: int) -> tuple[Array, Array]:
-    """Rows renumbered by falling potential, columns by the mean place of the rows they are filled from."""
-    place = np.empty(f.size, dtype=np.intp)
-    place[np.argsort(-f, kind="stable")] = np.arange(f.size)
-    rows = place[rows]
-    filled = np.bincount(cols, mass, m)
-    mean = np.divide(np.bincount(cols, mass * rows, m), filled, out=np.full(m, np.inf), where=filled > 0)
-    rank = np.empty(m, dtype=np.intp)
-    rank[np.argsort(mean, kind="stable")] = np.arange(m)
-    return rows, rank[cols]
+def _rank(values: Array) -> Array:
+    """The place of each entry in ascending order."""
+    rank = np.empty(values.size, dtype=np.intp)
+    rank[np.argsort(values, kind="stable")] = np.arange(values.size)
+    return rank
 
 
 def _draw_marginals(ax: Any, a: Array, b: Array) -> None:
@@ -388,6 +383,8 @@ def _look(ax: Any, size: tuple[float, float]) -> Iterator[Any]:
     if ax is not None:
         yield ax
         return
+    # The first figure of a session sets up its backend, which must not be undone with the look: a notebook would then
+    # show no later figure.
+    figure = pyplot.figure(figsize=size, dpi=LOOK["figure.dpi"], layout="constrained")
     with pyplot.rc_context(LOOK):
-        _, fresh = pyplot.subplots(figsize=size, layout="constrained")
-        yield fresh
+        yield figure.subplots()

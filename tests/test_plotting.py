@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator
 
@@ -176,21 +177,26 @@ def test_plan_of_a_cost_matrix_is_a_table_of_its_numbers() -> None:
     assert len(ax.child_axes) == 2
 
 
-def test_large_matrix_is_added_up_in_blocks() -> None:
-    n = 3 * CELLS
-    ax = plot_plan(transport(np.eye(n) / n))
+def test_large_matrix_is_added_up_in_cells() -> None:
+    n = 3 * CELLS - 1
+    plan = np.zeros((n, 2))
+    plan[:, 0] = 1 / n
+    ax = plot_plan(transport(plan))
     drawn(ax)
-    cells = ax.images[0].get_array()
-    assert cells.shape == (CELLS, CELLS)
-    np.testing.assert_allclose(cells.sum(), 1)
-    assert f"{n} x {n} entries added up in {CELLS} x {CELLS} cells" in ax.get_title()
+    cells = ax.images[0].get_array().filled(0)
+    np.testing.assert_allclose(cells, [[3 / n, 0]] * (CELLS - 1) + [[2 / n, 0]])
+    assert ax.get_ylim() == (n - 0.5, -0.5)
+    assert f"a cell adds up 3 x 1 entries of {n} x 2" in ax.get_title()
 
 
 def test_points_in_space_are_ordered_by_potential(rng: np.random.Generator) -> None:
-    """A matching of sorted rows to the columns they fill is the diagonal."""
-    ax = plot_plan(matching(30, 5, rng))
+    """Rows from high f to low, columns from low g to high."""
+    plan = np.array([[0.2, 0.0, 0.1], [0.0, 0.3, 0.0], [0.0, 0.0, 0.4]])
+    result = transport(plan, rng.normal(size=(3, 5)), rng.normal(size=(3, 5)))
+    ax = plot_plan(dataclasses.replace(result, f=np.array([1.0, 3.0, 2.0]), g=np.array([2.0, 3.0, 1.0])))
     drawn(ax)
-    np.testing.assert_array_equal(ax.images[0].get_array().filled(0) > 0, np.eye(30, dtype=bool))
+    cells = ax.images[0].get_array().filled(0)
+    np.testing.assert_array_equal(cells, [[0, 0, 0.3], [0.4, 0, 0], [0.1, 0.2, 0]])
     assert "ordered by potential" in ax.get_xlabel()
 
 
