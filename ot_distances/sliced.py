@@ -86,6 +86,9 @@ def sliced_wasserstein(
     # One problem checks the weights; the scale of the coordinates is taken out before anything is raised to p.
     points = PointCost.scaled(x, y, "euclidean", 1.0)
     problem = transport_problem(points, a, b, power=p)
+    # Atoms of no mass move nothing, and the line solver counts on masses above 0.
+    rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
+    problem, points = problem.between(rows, cols), points.select(rows, cols)
     scale = 2.0**points.exponent
     if x.shape[1] == 1:
         value = _line_cost(problem, points.x, points.y) ** (1 / p) * scale
