@@ -29,6 +29,7 @@ WALLS: dict[str, set[str]] = {
     "certificate": {"_arrays", "costs", "problem", "kernels"},
     "solvers": {"_arrays", "certificate", "costs", "problem", "kernels"},
     "wasserstein": DOOR,
+    "assignment": DOOR,
     "textbook": DOOR | {"wasserstein"},
     "verification": DOOR | {"wasserstein"},
     "sliced": DOOR | {"wasserstein"},
