@@ -171,9 +171,14 @@ COSTS = (
     ("no rows", lambda f: f(np.zeros((0, 3))), ValueError, ("`cost_matrix` must", "(0, 3)")),
     ("no columns", lambda f: f(np.zeros((3, 0))), ValueError, ("`cost_matrix` must", "(3, 0)")),
     ("all nan", lambda f: f(np.full((3, 3), NAN)), ValueError, ("`cost_matrix` must", "[0, 0] = nan")),
-    ("all forbidden", lambda f: f(np.full((3, 3), INF)), ValueError, ("`cost_matrix`", "row 0")),
-    ("a forbidden row", lambda f: f([[1.0, 2.0], [INF, INF]]), ValueError, ("`cost_matrix`", "row 1")),
-    ("a forbidden column", lambda f: f([[1.0, INF], [2.0, INF]]), ValueError, ("`cost_matrix`", "column 1")),
+    ("all forbidden", lambda f: f(np.full((3, 3), INF)), ValueError, ("`cost_matrix` must allow", "0", "+inf")),
+    ("a forbidden row", lambda f: f([[1.0, 2.0], [INF, INF]]), ValueError, ("`cost_matrix` must allow", "1", "+inf")),
+    (
+        "a forbidden column",
+        lambda f: f([[1.0, INF], [2.0, INF]]),
+        ValueError,
+        ("`cost_matrix` must allow", "1", "+inf"),
+    ),
 )
 
 WEIGHTED_COSTS = (
@@ -213,12 +218,6 @@ OTHERS = (
         lambda: ot.linear_assignment(with_entry(np.zeros((3, 2, 2)), (2, 1, 0), NAN)),
         ValueError,
         ("cost_matrix[2, 1, 0] = nan",),
-    ),
-    (
-        "maximise with +inf",
-        lambda: ot.linear_assignment([[INF, 1.0], [1.0, 2.0]], maximize=True),
-        ValueError,
-        ("`cost_matrix` must", "[0, 0] = inf"),
     ),
     ("LP sizes", lambda: ot.lp_constraints(0, 3), ValueError, ("`n` must", "0")),
     ("LP sizes of another kind", lambda: ot.lp_constraints(2, 1.5), TypeError, ("`m` must", "1.5")),
@@ -276,7 +275,7 @@ OTHERS = (
         "Gaussian not positive",
         lambda: ot.gaussian_wasserstein([0.0] * 2, np.eye(2), [0.0] * 2, np.diag([1.0, -1.0])),
         ValueError,
-        ("`cov_y` must be positive semi-definite", "-1"),
+        ("`cov_y` must be positive semidefinite", "-1"),
     ),
     (
         "Gaussian nan",
@@ -371,7 +370,7 @@ def test_bad_input_is_refused_with_name_fact_and_cure(call, kind, parts):
     # `name` must RULE, but FACT. CURE.
     assert re.match(r"`\w+`", text) and " must " in text, f"the message does not start with the rule: {text}"
     assert ", but " in text, f"the message states no fact: {text}"
-    assert text.endswith((".", "`")) and re.search(r"[.?] [A-Z+]", text), f"the message offers no cure: {text}"
+    assert text.endswith((".", "?", "`")) and re.search(r"[.?] [A-Z+]", text), f"the message offers no cure: {text}"
 
 
 def test_masses_that_differ_by_rounding_are_accepted():

@@ -263,7 +263,7 @@ def test_forbidden_pairs_are_never_matched(rng):
         try:
             linear_sum_assignment(cost)
         except ValueError:
-            with pytest.raises(ValueError, match=r"infeasible|forbid"):
+            with pytest.raises(ValueError, match=r"`cost_matrix` must allow"):
                 ot.linear_assignment(cost)
             continue
         result = ot.linear_assignment(cost)
@@ -271,16 +271,30 @@ def test_forbidden_pairs_are_never_matched(rng):
         check_assignment(result, cost)
 
 
+def test_forbidden_pairs_are_never_matched_when_maximising(rng):
+    for _ in range(20):
+        cost = rng.random((5, 7))
+        forbidden = rng.random((5, 7)) < 0.4
+        forbidden[np.arange(5), np.arange(5)] = False
+        truth = naive.brute_force_rectangular(np.where(forbidden, -INF, cost).tolist(), maximize=True)
+        for mark in (INF, -INF):
+            result = ot.linear_assignment(np.where(forbidden, mark, cost), maximize=True)
+            assert not forbidden[result.rows, result.cols].any()
+            assert result.cost == pytest.approx(truth, rel=1e-14)
+            assert result.lower - 1e-14 <= truth <= result.upper + 1e-14
+            cases.check_potentials(-result.u, -result.v, np.where(forbidden, INF, -cost))
+
+
 def test_a_row_of_forbidden_pairs_is_infeasible():
-    with pytest.raises(ValueError, match=r"`cost_matrix` .*[Rr]ow 1\b|`cost_matrix` .*infeasible"):
+    with pytest.raises(ValueError, match=r"`cost_matrix` must allow .* rows \[1\]"):
         ot.linear_assignment([[1.0, 2.0], [INF, INF]])
 
 
 def test_hall_violations_are_infeasible():
     # rows 0 and 1 both have column 0 only
-    with pytest.raises(ValueError, match=r"infeasible|forbid"):
+    with pytest.raises(ValueError, match=r"`cost_matrix` must allow"):
         ot.linear_assignment([[1.0, INF, INF], [2.0, INF, INF], [1.0, 2.0, 3.0]])
-    with pytest.raises(ValueError, match=r"infeasible|forbid"):
+    with pytest.raises(ValueError, match=r"`cost_matrix` must allow"):
         ot.solve_cost([[1.0, INF, INF], [2.0, INF, INF], [1.0, 2.0, 3.0]], [1, 1, 1], [1, 1, 1])
 
 
@@ -346,11 +360,10 @@ def test_the_reduced_dual_equals_the_primal_for_a_metric(rng):
 
 def test_a_cost_that_is_no_metric_is_refused_with_the_triple_that_shows_it():
     squared = [[0.0, 1, 4], [1, 0, 1], [4, 1, 0]]
-    with pytest.raises(ValueError, match=r"`cost_matrix` must .*triangle inequality") as caught:
+    with pytest.raises(
+        ValueError, match=r"`cost_matrix` must be a metric.* 0 .* 2 .* 1 .*1\.0 \+ 1\.0 < 4\.0.*triangle"
+    ):
         ot.kantorovich_rubinstein(squared, [1, 0, 0], [0, 0, 1])
-    text = str(caught.value)
-    assert "[0, 2]" in text or "[2, 0]" in text
-    assert "4" in text and "solve_cost" in text
 
 
 @pytest.mark.parametrize(
@@ -359,7 +372,7 @@ def test_a_cost_that_is_no_metric_is_refused_with_the_triple_that_shows_it():
         ([[0.0, 1, 2], [1, 0, 1]], r"`cost_matrix` must .*\(2, 3\)"),
         ([[0.0, 1], [2, 0]], r"`cost_matrix` must .*symmetric.*\[0, 1\]"),
         ([[0.0, 1], [1, 0.5]], r"`cost_matrix` must .*\[1, 1\] = 0\.5"),
-        ([[0.0, -1], [-1, 0]], r"`cost_matrix` must .*\[0, 1\] = -1"),
+        ([[0.0, -1], [-1, 0]], r"`cost_matrix` must .*-1"),
     ],
     ids=["not square", "not symmetric", "diagonal", "negative"],
 )
