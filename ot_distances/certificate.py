@@ -76,7 +76,7 @@ def bound(problem: TransportProblem, flow: Flow, cost: float, f: Array, g: Array
     size = float(problem.row_mass @ np.abs(f) + problem.col_mass @ np.abs(g)) / problem.total
     relative = problem.cost.relative_error * 1.01 + 8 * UNIT_ROUNDOFF
     below, above = _mass_slack(problem, flow, f, g)
-    lower = dual - abs(dual) * relative - below
+    lower = dual - abs(dual) * relative - below if math.isfinite(dual) else -math.inf
     upper = cost + abs(cost) * relative + above
     if problem.cost.vanishes(flow.rows, flow.cols):
         upper += VANISHING
@@ -113,10 +113,12 @@ def centred(problem: TransportProblem, flow: Flow) -> Array:
 def feasible_pair(problem: TransportProblem, g: Array) -> tuple[Array, Array]:
     """(f, g) with f_i + g_j <= C_ij at every pair; columns where g is -inf carry no mass and get theirs from f."""
     f = problem.cost.row_transform(g)
+    f[f == np.inf] = 0.0  # all pairs forbidden: any number will do
     idle = np.flatnonzero(g == -np.inf)
     if len(idle):
         g = g.copy()
         g[idle] = problem.cost.T.select(idle, np.arange(len(f))).row_transform(f)
+        g[g == np.inf] = 0.0
     return f, g
 
 
@@ -136,6 +138,8 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
         cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
         bounds = bound(problem, flow, cost, f, g)
         unit = problem.mass
+    if not _fits(problem, flow):
+        bounds = Bounds(bounds.lower, math.inf, bounds.scale)
     exponent = problem.cost.exponent
     lower, upper = unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
     if not bounds.gap <= rtol:
@@ -161,6 +165,18 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
     )
 
 
+def _fits(problem: TransportProblem, flow: Flow) -> bool:
+    """The plan has the masses of the problem as its marginals: only then is its cost an upper bound."""
+    if flow.mass.min(initial=0) < 0:
+        return False
+    for index, mass in ((flow.rows, problem.row_mass), (flow.cols, problem.col_mass)):
+        left = mass.copy()
+        np.subtract.at(left, index, flow.mass)
+        if left.any():
+            return False
+    return True
+
+
 def _plan(problem: TransportProblem, flow: Flow) -> coo_array:
     from scipy.sparse import coo_array
 
@@ -178,7 +194,12 @@ def _bottleneck(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, fl
     """
     carried = flow.mass > 0
     upper = float(problem.cost.entries(flow.rows[carried], flow.cols[carried]).max())
-    lower = problem.cost.range()[0] if flow.f is None else _hall_bound(problem, flow.f, flow.g)
+    if flow.f is not None:
+        lower = _hall_bound(problem, flow.f, flow.g)
+    else:  # the plan pays no more than the least entry of all
+        lower = problem.cost.range()[0]
+        if upper > lower:
+            lower = problem.cost.select(np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)).least()
     relative = problem.cost.relative_error * 1.01
     bounds = Bounds(lower - abs(lower) * relative, upper + abs(upper) * relative, max(abs(lower), abs(upper)))
     if flow.f is None:

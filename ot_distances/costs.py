@@ -115,7 +115,8 @@ class _Blockwise:
             np.subtract(entries, g, out=entries)
             np.min(entries, axis=1, out=f[rows])
         # A difference is exact where it is 0 or g is: else the next number below it is a rigorous bound.
-        return np.where((f == 0) | (np.abs(g).max() == 0), f, np.nextafter(f, -np.inf))
+        exact = (f == 0) | (f == np.inf) | (np.abs(g).max() == 0)
+        return np.where(exact, f, np.nextafter(f, -np.inf))
 
 
 class DenseCost(_Blockwise):

@@ -65,7 +65,7 @@ def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> fl
         [math.frexp(float(np.abs(m).max()))[1] for m in means]
         + [(math.frexp(float(np.abs(c).max()))[1] + 1) // 2 for c in covariances if c.any()],
     )
-    roots = [_root(np.ldexp(c, -2 * shift), name) for c, name in zip(covariances, ("cov_x", "cov_y"))]
+    roots = [_root(np.ldexp(c, -2 * shift), name, 2 * shift) for c, name in zip(covariances, ("cov_x", "cov_y"))]
     left, _, right = np.linalg.svd(roots[1].T @ roots[0])
     bures = np.linalg.norm(roots[0] - roots[1] @ (left @ right))
     difference = np.linalg.norm(np.ldexp(means[0], -shift) - np.ldexp(means[1], -shift))
@@ -99,12 +99,12 @@ def _covariance(value: Any, name: str, d: int) -> Array:
     return (array + array.T) / 2
 
 
-def _root(covariance: Array, name: str) -> Array:
-    """The symmetric square root; eigenvalues negative by rounding count as 0."""
+def _root(covariance: Array, name: str, shift: int) -> Array:
+    """The symmetric square root; eigenvalues negative by rounding count as 0. `shift` restores the unit in errors."""
     eigenvalues, vectors = np.linalg.eigh(covariance)
     if eigenvalues[0] < -1e-8 * max(eigenvalues[-1], 0.0) or (eigenvalues[-1] <= 0 and eigenvalues[0] < 0):
         raise ValueError(
-            f"`{name}` must be positive semidefinite, but its least eigenvalue is {eigenvalues[0]:.3g} in units of its "
-            f"scale (the largest is {eigenvalues[-1]:.3g}). Project it, or estimate it again."
+            f"`{name}` must be positive semidefinite, but its least eigenvalue is "
+            f"{math.ldexp(float(eigenvalues[0]), shift):.6g}. Project it, or estimate it again."
         )
     return np.asarray((vectors * np.sqrt(np.maximum(eigenvalues, 0.0))) @ vectors.T)

@@ -137,7 +137,9 @@ def mass_tolerance(*values: Any) -> float:
     return max((MASS_TOLERANCE.get(kind, 1e-6) for kind in kinds), default=1e-6)
 
 
-def balance(a: Array | None, b: Array | None, n: int, m: int, tolerance: float = 1e-6) -> tuple[Array, Array]:
+def balance(
+    a: Array | None, b: Array | None, n: int, m: int, tolerance: float = 1e-6, names: tuple[str, str] = ("a", "b")
+) -> tuple[Array, Array]:
     """Two weight vectors of the same total: `b` takes over the mass of `a`; a missing one is uniform."""
     if a is None:
         a = np.full(n, (1.0 if b is None else math.fsum(b)) / n)
@@ -147,9 +149,10 @@ def balance(a: Array | None, b: Array | None, n: int, m: int, tolerance: float =
     mass_a, mass_b = math.fsum(a / scale), math.fsum(b / scale)
     if abs(mass_a - mass_b) > tolerance * max(mass_a, mass_b):
         raise ValueError(
-            f"`a` and `b` must have the same sum, but they sum to {mass_a * scale:.10g} and {mass_b * scale:.10g}, "
+            f"`{names[0]}` and `{names[1]}` must have the same sum, but they sum to {mass_a * scale:.10g} "
+            f"and {mass_b * scale:.10g}, "
             f"{abs(mass_a - mass_b) / max(mass_a, mass_b):.1e} apart relative to the larger. "
-            "Normalise both: a / a.sum(), b / b.sum()."
+            f"Normalise both: {names[0]} / {names[0]}.sum(), {names[1]} / {names[1]}.sum()."
         )
     return a, b if mass_a == mass_b else b * (mass_a / mass_b)
 

@@ -178,7 +178,7 @@ def kantorovich_rubinstein(cost_matrix: Any, p: Any, q: Any) -> Transport:
     """
     matrix = measures.cost_matrix(cost_matrix, forbid=False)
     _require_metric(matrix)
-    problem = transport_problem(DenseCost(matrix), p, q)
+    problem = transport_problem(DenseCost(matrix), p, q, names=("p", "q"))
     started = time.perf_counter()
     # Mass on both sides of an atom need not move (triangle inequality): only the differences are transported.
     common = np.minimum(problem.row_mass, problem.col_mass)

@@ -165,20 +165,20 @@ def _judge_plan(problem: TransportProblem, entries: tuple[Array, Array, Array]) 
 
 
 def _judge_potentials(problem: TransportProblem, f: Array | None, g: Array | None) -> tuple[float, float, float]:
-    """The best value of potentials once feasible, their largest violation as given, and their mass-weighted size."""
+    """The value of potentials, lowered where infeasible; their largest violation as given; their mass-weighted size."""
     exponent = problem.cost.exponent
-    given_f, given_g = (None if given is None else unscale_array(given, -exponent) for given in (f, g))
-    candidates, violation = [], 0.0
-    if given_g is not None:
-        feasible_f = problem.cost.row_transform(given_g)
-        candidates.append((feasible_f, given_g))
-        if given_f is not None:
-            violation = max(0.0, float((given_f - feasible_f).max()))
-    if given_f is not None:
-        candidates.append((given_f, problem.cost.T.row_transform(given_f)))
-    unit = problem.mass / problem.total
-    duals = [(exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)) * unit for f, g in candidates]
-    f, g = candidates[int(np.argmax(duals))]
+    f, g = (None if given is None else unscale_array(given, -exponent) for given in (f, g))
+    violation = 0.0
+    if g is None and f is not None:
+        g = problem.cost.T.row_transform(f)
+    if g is None:
+        raise TypeError("one potential at least must be given")
+    feasible = problem.cost.row_transform(g)
+    if f is not None:
+        violation = max(0.0, float((f - feasible).max()))
+        feasible = np.minimum(f, feasible)
+    f, unit = feasible, problem.mass / problem.total
+    dual = (exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)) * unit
     shift = float(problem.row_mass @ f - problem.col_mass @ g) / (2 * problem.total)
     size = float(problem.row_mass @ np.abs(f - shift) + problem.col_mass @ np.abs(g + shift)) * unit
-    return unscale(max(duals), exponent), unscale(violation, exponent), unscale(size, exponent)
+    return unscale(dual, exponent), unscale(violation, exponent), unscale(size, exponent)

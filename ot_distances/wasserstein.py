@@ -95,7 +95,7 @@ def wasserstein(
     >>> wasserstein([[0, 0], [0, 4]], [[3, 0], [3, 4]], p=2)
     3.0
     """
-    options = {"p": p, "metric": metric, "method": method, "rtol": rtol}
+    options: dict[str, Any] = {"p": p, "metric": metric, "method": method, "rtol": rtol}
     if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
         return solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options).value
     batch = _batch(x, y, a, b)
@@ -219,11 +219,13 @@ def ground_cost(x: Array, y: Array, metric: Metric, p: float) -> GroundCost:
     return PointCost.scaled(x, y, metric, 1.0 if p == np.inf else p)
 
 
-def transport_problem(cost: GroundCost, a: Any, b: Any, power: float = 1.0) -> TransportProblem:
+def transport_problem(
+    cost: GroundCost, a: Any, b: Any, power: float = 1.0, names: tuple[str, str] = ("a", "b")
+) -> TransportProblem:
     """Cost and weights, checked and balanced."""
     n, m = cost.shape
-    checked = measures.weights(a, "a", n, f"{n} rows"), measures.weights(b, "b", m, f"{m} columns")
-    balanced = measures.balance(*checked, n, m, measures.mass_tolerance(a, b))
+    checked = measures.weights(a, names[0], n, f"{n} rows"), measures.weights(b, names[1], m, f"{m} columns")
+    balanced = measures.balance(*checked, n, m, measures.mass_tolerance(a, b), names)
     row_mass, col_mass, total, exact = measures.integer_masses(*balanced)
     return TransportProblem(cost, *balanced, row_mass, col_mass, total, exact, power)
 
@@ -246,6 +248,8 @@ def _batch(x: Any, y: Any, a: Any, b: Any) -> list[Sequence[Any]]:
             f"`x` and `y` must both have shape (B, n, d) with one B, but their shapes are {x.shape} and {y.shape}. "
             "Stack as many point sets on both sides."
         )
+    measures.require_finite(x, "x", "Remove or impute such points.")
+    measures.require_finite(y, "y", "Remove or impute such points.")
     sides = []
     for value, name in ((a, "a"), (b, "b")):
         array = None if value is None else measures.real_array(value, name)

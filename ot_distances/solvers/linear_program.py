@@ -12,6 +12,10 @@ from .network_simplex import forest_order, network_simplex
 # The least tolerances that HiGHS accepts, for costs and masses scaled to 1.
 TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
+NO_PLAN = (
+    "`cost_matrix` must allow a plan with finite cost, but the forbidden pairs (+inf) leave none. Allow more pairs."
+)
+
 
 def constraints(n: int, m: int) -> Any:
     """The (n + m, n m) matrix of row sums, then column sums, of a plan stacked row by row."""
@@ -35,7 +39,10 @@ def linear_program(problem: TransportProblem, *, dual: bool = False) -> Flow:
     Computation 10, 2018.
     """
     matrix = problem.cost.matrix()
-    rows, cols = np.nonzero(matrix < np.inf)
+    allowed = matrix < np.inf
+    if not (allowed.any(axis=0).all() and allowed.any(axis=1).all()):
+        raise ValueError(NO_PLAN)
+    rows, cols = np.nonzero(allowed)
     reduced = matrix - matrix.min(axis=1, keepdims=True)
     reduced = (reduced - reduced.min(axis=0))[rows, cols]
     scale = reduced.max(initial=0.0)
@@ -69,10 +76,7 @@ def _dual(costs: Array, equations: Any, masses: Array) -> Array:
 
 def _plan_of(result: Any, part: str) -> Array:
     if result.status in (2, 3):  # infeasible primal, unbounded dual
-        raise ValueError(
-            "`cost_matrix` must allow a plan with finite cost, but the forbidden pairs (+inf) leave none. "
-            "Allow more pairs."
-        )
+        raise ValueError(NO_PLAN)
     if result.status != 0:
         raise NotConverged(f"HiGHS stopped without an optimum: {result.message} Try method='network_simplex'.")
     return np.asarray(result.x if part == "x" else result.ineqlin.marginals)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,9 +57,11 @@ def network_simplex(problem: TransportProblem, first: tuple[Array, Array] | None
         flow = _solve(problem, finite, first)
         if not problem.cost.forbids:
             return flow
-        used = np.isinf(problem.cost.entries(flow.rows, flow.cols)) & (flow.mass > 0)
+        forbidden = np.isinf(problem.cost.entries(flow.rows, flow.cols))
+        used = forbidden & (flow.mass > 0)
         if not used.any():
-            return flow
+            allowed = ~forbidden
+            return replace(flow, rows=flow.rows[allowed], cols=flow.cols[allowed], mass=flow.mass[allowed])
         if penalty > 4 * min(n, m) * (high - low) + abs(high):
             k = int(np.argmax(used))
             raise ValueError(
