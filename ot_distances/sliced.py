@@ -83,8 +83,11 @@ def sliced_wasserstein(
         raise TypeError(f"`n_projections` must be an integer, but it is {n_projections!r}. Pass 2 or more.")
     if n_projections < 2:
         raise ValueError(f"`n_projections` must be at least 2, but it is {n_projections}. One direction has no spread.")
+    # An axis on which all points agree moves nothing, but it is one of those that directions are drawn among.
+    varying = (x != x[0]).any(axis=0) | (y != x[0]).any(axis=0)
+    varying[0] |= not varying.any()
     # One problem checks the weights; the scale of the coordinates is taken out before anything is raised to p.
-    points = PointCost.scaled(x, y, "euclidean", 1.0)
+    points = PointCost.scaled(x[:, varying], y[:, varying], "euclidean", 1.0)
     problem = transport_problem(points, a, b, power=p)
     # Atoms of no mass move nothing, and the line solver counts on masses above 0.
     rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
@@ -96,7 +99,7 @@ def sliced_wasserstein(
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(n_projections, x.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    costs = np.array([_line_cost(problem, points.x @ w, points.y @ w) for w in directions])
+    costs = np.array([_line_cost(problem, points.x @ w, points.y @ w) for w in directions[:, varying]])
     return _rooted(costs, p, scale)
 
 
