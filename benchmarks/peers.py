@@ -40,7 +40,7 @@ class Peer:
     package: str  # its name on PyPI
     solve: dict[str, Callable[[Problem, int], Answer]]  # by suite; the second argument is the number of threads
     can: frozenset[str] = field(default=frozenset())  # of Problem.features
-    largest: float = 2e8  # rows times columns that fit its memory, or its patience
+    largest: float = 3e8  # rows times columns that fit its memory, or its patience
     tolerance: float = EXACT
     note: str = ""
 
@@ -213,9 +213,14 @@ def our_batch(problem: Problem, threads: int) -> Answer:
     from ot_distances import linear_assignment
 
     found = linear_assignment(problem.cost)
-    plan = [(rows, cols, None) for rows, cols in zip(found.rows, found.cols)]
-    bounds = (float(np.sum(found.lower)), float(np.sum(found.upper)))
-    return Answer(float(np.sum(found.cost)), plan, list(zip(found.u, found.v)), bounds)
+    if isinstance(found, list):  # ragged
+        plan, duals = [(one.rows, one.cols, None) for one in found], [(one.u, one.v) for one in found]
+        cost, bounds = sum(one.cost for one in found), [(one.lower, one.upper) for one in found]
+    else:
+        plan, duals = [(rows, cols, None) for rows, cols in zip(found.rows, found.cols)], list(zip(found.u, found.v))
+        cost, bounds = found.cost.sum(), list(zip(found.lower, found.upper))
+    lower, upper = np.sum(bounds, axis=0)
+    return Answer(float(cost), plan, duals, (float(lower), float(upper)))
 
 
 def our_transport(problem: Problem, threads: int) -> Answer:
@@ -289,6 +294,7 @@ PEERS: list[Peer] = [
             "line": partial(pot_line, function="emd2_1d"),
         },
         frozenset({"rectangular", "weights"}),
+        largest=1.2e8,  # 5 GB
         note="`emd2`, no limit on iterations, on a matrix of SciPy's; `emd2_1d` on the line",
     ),
     Peer(
@@ -313,6 +319,7 @@ PEERS: list[Peer] = [
         "ortools",
         {"assignment": ortools_assignment},
         frozenset({"forbidden"}),
+        largest=7e7,
         tolerance=1e-6,
         note=f"`SimpleLinearSumAssignment`; costs rounded to {SCALE_BITS} bits unless whole: exact only to that",
     ),

@@ -151,7 +151,17 @@ def _against(group: Group, name: str) -> float | None:
     return theirs / ours if theirs and ours else None
 
 
-def faults(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
+def overdrawn(groups: dict[tuple[str, int], Group], threads: int) -> list[str]:
+    """Solvers that took more CPU time than `threads` threads can, in runs long enough to tell."""
+    most: dict[str, float] = {}
+    for group in groups.values():
+        for name, record in group.items():
+            if (wall := seconds(record)) and wall > 0.01:
+                most[name] = max(most.get(name, 0.0), min(record["cpu"]) / wall)
+    return [f"{name} {cores:.1f}" for name, cores in most.items() if cores > 1.2 * threads]
+
+
+def faults(groups: dict[tuple[str, int], Group], threads: int) -> Iterator[str]:
     """Losses, wrong answers and failures, each by name."""
     losses = [(r, f, n, g) for (f, n), g in groups.items() if (r := ratio(g)) is not None and r < 1]
     yield f"### Losses: {len(losses)} of {sum(ratio(g) is not None for g in groups.values())}"
@@ -168,6 +178,8 @@ def faults(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
     for family, n, record in bad:
         yield f"- {record['solver']}, {family}, n = {n:,}: {record['status']}, {record['detail']}"
     yield "" if bad else "None.\n"
+    if greedy := overdrawn(groups, threads):
+        yield "More cores in use than threads allowed: " + "; ".join(greedy) + "\n"
     if other := sorted(
         {f"{f}: {g[OURS]['detail']}" for (f, _), g in groups.items() if g[OURS]["status"] == "unavailable"}
     ):
@@ -299,7 +311,7 @@ def page(
             figure = f"{name}-{threads}{suffix}.png"
             if draw(groups, f"{title}: {label}", out / figure):
                 lines += [f"![{alt}]({figure})", ""]
-        lines += [*faults(groups), *times_tables(groups)]
+        lines += [*faults(groups, threads), *times_tables(groups)]
     if {1, 2} <= by_threads.keys():
         both = [k for k in by_threads[1] if seconds(by_threads[1][k].get(OURS)) and k in by_threads[2]]
         pairs = [(k, seconds(by_threads[1][k][OURS]), seconds(by_threads[2][k].get(OURS))) for k in both]
@@ -325,22 +337,40 @@ def page(
     return out / f"{name}.md"
 
 
+def contents(summary: Sequence[tuple[str, int, dict[tuple[str, int], Group]]]) -> Iterator[str]:
+    """The first page: one line a suite and number of threads."""
+    yield from ("# Benchmarks", "", "Written by `python -m benchmarks.report`; not typed.", "")
+    rows = []
+    for suite, threads, groups in summary:
+        ratios = [r for group in groups.values() if (r := ratio(group)) is not None]
+        losses = sum(r < 1 for r in ratios)
+        name, title, _ = PAGES[suite]
+        sizes = sorted({n for _, n in groups})
+        size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        rows.append([f"[{title}]({name}.md)", str(threads), size, str(len(ratios)), f"{mean(ratios):.2f}", str(losses)])
+    head = ["suite", "threads", "n", "problems", "fastest exact peer / ours, geometric mean", "losses"]
+    yield from _table(head, rows)
+    yield "Every problem of a suite counts alike; each page lists every loss and every wrong answer."
+
+
 def report(paths: Sequence[Path], out: Path) -> list[Path]:
     import matplotlib
 
     matplotlib.use("Agg")
     out.mkdir(parents=True, exist_ok=True)
     runs, groups = read(paths)
-    pages = []
+    pages, summary = [], []
     for suite in PAGES:
         by_threads: dict[int, dict[tuple[str, int], Group]] = {}
         for (of, threads, family, n), group in groups.items():
             if of == suite:
                 by_threads.setdefault(threads, {})[family, n] = group
+        summary += [(suite, threads, found) for threads, found in sorted(by_threads.items())]
         if by_threads:
             used = {r["run"] for found in by_threads.values() for group in found.values() for r in group.values()}
             pages.append(page(suite, [run for stamp, run in runs.items() if stamp in used], by_threads, out))
-    return pages
+    (out / "README.md").write_text("\n".join(contents(summary)) + "\n")
+    return [out / "README.md", *pages]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

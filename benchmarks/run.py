@@ -61,9 +61,9 @@ PRESETS: dict[str, dict[str, Any]] = {
             ("points", ["square 2-D*", "shifted Gauss 2-D*", "cube 3-D*", "weighted,*"], [10_000]),
             ("line", ["*"], [100, 10_000, 1_000_000]),
         ],
-        "repeat": 5,
-        "limit": 30.0,
-        "minutes": 360.0,
+        "repeat": 3,
+        "limit": 15.0,
+        "minutes": 300.0,
     },
     "large": {
         "rows": [
@@ -73,7 +73,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             ("assignment", ["uniform, float32"], [16_000]),
         ],
         "repeat": 1,
-        "limit": 1200.0,
+        "limit": 600.0,
         "minutes": 300.0,
     },
 }
@@ -227,7 +227,9 @@ class Race:
 
     def __call__(self, suite: str, family: str, n: int, seed: int = 0) -> list[dict[str, Any]]:
         reply = self.worker.load((suite, family, n, seed))
-        results: dict[str, dict[str, Any]] = {name: {"wall": [], "cpu": []} for name in self.table}
+        results: dict[str, dict[str, Any]] = {
+            name: {"wall": [], "cpu": []} for name, peer in self.table.items() if suite in peer.solve
+        }
         verdicts: dict[str, Verdict] = {}
         for name, result in results.items():
             if reply:
@@ -268,8 +270,8 @@ class Race:
                     result |= reply
                     continue
                 spent[name] += reply["took"]
-                result["wall"].append(reply["wall"])
-                result["cpu"].append(reply["cpu"])
+                for key in ("wall", "cpu"):
+                    result[key].append(float(f"{reply[key]:.4g}"))
 
 
 # --- a whole run ----------------------------------------------------------------------------------------------------
@@ -301,8 +303,13 @@ def _platform(model: str) -> dict[str, Any]:
     }
 
 
+def pairs(suite: str, n: int) -> float:
+    """About how many entries of a cost matrix a problem has, or is worth."""
+    return {"line": 10.0 * n, "batch": 1.2e6}.get(suite, float(n) ** 2)
+
+
 def plan(rows: Iterable[tuple[str, Sequence[str], Sequence[int]]]) -> list[tuple[str, str, int]]:
-    """The problems of (suite, family patterns, sizes), each once, small before large within a family."""
+    """The problems of (suite, family patterns, sizes), each once; the largest last, where time may run out."""
     problems = {}
     for suite, patterns, sizes in rows:
         table = families.SUITES[suite]
@@ -313,16 +320,20 @@ def plan(rows: Iterable[tuple[str, Sequence[str], Sequence[int]]]) -> list[tuple
             if not names:
                 raise SystemExit(f"--families: {suite} has no {pattern!r}. It has: {'; '.join(table)}.")
             problems |= {(suite, name, n): None for name in names for n in sorted(sizes)}
-    return list(problems)
+    return sorted(problems, key=lambda problem: pairs(problem[0], problem[2]))
 
 
-def predicted_seconds(problems: Sequence[tuple[str, str, int]], solvers: int, repeat: int, limit: float) -> float:
-    """A guess for a machine of today: 0.3 s for a dense solver at n = 2,000, one in three solvers far slower."""
+def predicted_seconds(
+    problems: Sequence[tuple[str, str, int]], table: Sequence[Peer], repeat: int, limit: float
+) -> float:
+    """A guess for a machine of today: 0.3 s for a dense solver at n = 2,000, and one solver too slow for its limit."""
     total = 0.0
     for suite, _, n in problems:
-        cells = {"line": 10.0 * n, "batch": 1.2e6}.get(suite, float(n) ** 2)
-        fast = 7e-8 * cells * (1 if suite in ("line", "batch") else max(1.0, n / 2000) ** 0.5)
-        total += 0.5 + solvers * (min(fast, limit) * (1 + repeat) * 2 / 3 + min(10 * fast, limit) * 2 / 3)
+        cells = pairs(suite, n)
+        dense = min(limit, 7e-8 * cells * (1 if suite in ("line", "batch") else max(1.0, n / 2000) ** 0.5))
+        takers = [peer for peer in table if suite in peer.solve and cells <= peer.largest]
+        fast = sum(min(dense, 3e-4 * n) if peer.name == OURS and suite == "points" else dense for peer in takers)
+        total += 0.5 + fast * (1 + repeat) + min(100 * dense, limit + 4) * (len(takers) > 1)
     return total
 
 
@@ -337,13 +348,14 @@ def run(args: argparse.Namespace, table: Sequence[Peer]) -> None:
     problems = plan(args.rows)
     table = [peer for peer in table if any(suite in peer.solve for suite, _, _ in problems)]
     versions = {peer.name: peer.version() for peer in table}
-    missing = [name for name, version in versions.items() if version is None]
-    table = [peer for peer in table if peer.name not in missing]
+    absent = [peer for peer in table if versions[peer.name] is None]
+    missing = {suite: [peer.name for peer in absent if suite in peer.solve] for suite in families.SUITES}
+    table = [peer for peer in table if peer not in absent]
     head = {"machine": machine(), "threads": args.threads, "command": args.command, "versions": versions}
     stamp = head["run"] = f"{head['machine']['date']}/{os.getpid()}"
     print(f"{len(problems)} problems, {len(table)} solvers: {', '.join(f'{p.name} {versions[p.name]}' for p in table)}")
-    print("missing: " + ", ".join(missing) if missing else "no peer is missing")
-    guess = predicted_seconds(problems, len(table), args.repeat, args.limit) / 60
+    print("missing: " + ", ".join(peer.name for peer in absent) if absent else "no peer is missing")
+    guess = predicted_seconds(problems, table, args.repeat, args.limit) / 60
     print(f"about {guess:.0f} minutes on a quiet machine, {args.minutes:.0f} at most", flush=True)
     race = Race(table, threads=args.threads, repeat=args.repeat, limit=args.limit)
     started, done = time.monotonic(), 0
@@ -355,7 +367,7 @@ def run(args: argparse.Namespace, table: Sequence[Peer]) -> None:
                 if time.monotonic() - started > 60 * args.minutes:
                     break
                 records = race(suite, family, n, args.seed)
-                records += [{**_where(records), "solver": m, "status": "missing", "wall": []} for m in missing]
+                records += [{**_where(records), "solver": m, "status": "missing", "wall": []} for m in missing[suite]]
                 for record in records:
                     print(json.dumps({"run": stamp, **record}), file=file, flush=True)
                 done += 1

@@ -245,7 +245,8 @@ def test_wrong_slow_dying_raising_and_absent_solvers_are_named_and_not_timed(res
 
 
 def test_the_report_tells_ratios_losses_and_faults_with_their_command(results, tmp_path):
-    (page,) = report.report([results], tmp_path)
+    contents, page = report.report([results], tmp_path)
+    assert "[Dense assignment](assignment.md) | 1 | 20 to 30 | 4 |" in contents.read_text()
     text = page.read_text()
     head, *records = map(json.loads, results.read_text().splitlines())
     best = {r["solver"]: min(r["wall"]) for r in records if (r["family"], r["n"]) == ("uniform", 20) and r["wall"]}
@@ -271,7 +272,7 @@ def test_presets_and_options_name_problems_that_exist():
         args = run.parse(["all", "--preset", preset])
         problems = run.plan(args.rows)
         assert len(problems) == len(set(problems)) > 10
-        assert run.predicted_seconds(problems, 10, args.repeat, args.limit) > 0
+        assert run.predicted_seconds(problems, PEERS, args.repeat, args.limit) > 0
     assert run.plan(run.parse(["line", "--n", "7", "--families", "Cauchy*"]).rows) == [
         ("line", "Cauchy tails, p=2", 7),
         ("line", "Cauchy tails, p=1", 7),
