@@ -49,6 +49,8 @@ def law(source: Any, name: str) -> Law:
             "Set them: `scipy.stats.norm(loc, scale)`."
         )
     result = _scipy_law(source)
+    if math.isnan(result.low) or math.isnan(result.high):
+        raise ValueError(f"`{name}` must have valid parameters, but its support is [{result.low}, {result.high}].")
     shape = np.shape(result.log_density(np.zeros(1) if result.univariate else result.draw(3)))
     if shape != ((1,) if result.univariate else (3,)):
         raise ValueError(f"`{name}` must be one distribution, but its log density at one point is an array. {arrays}")

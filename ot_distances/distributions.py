@@ -67,7 +67,7 @@ def _exact(divergence: Divergence, p: Law, q: Law) -> tuple[float, float, str] |
         value = row(p.family[1:], q.family[1:]) if row else None
     if value is not None:
         return float(value), 0.0, "closed form"
-    if p.discrete != q.discrete and p.univariate and q.univariate:
+    if p.discrete != q.discrete and p.univariate == q.univariate:
         return divergence.upper, 0.0, "mutually singular"  # atoms have no density
     inside = p.low >= q.low and p.high <= q.high
     if divergence.upper == math.inf and p.univariate and q.univariate and not p.discrete and not inside:
@@ -82,7 +82,7 @@ def _univariate(divergence: Divergence, p: Law, q: Law) -> tuple[float, float, s
         # The densities themselves integrate to 1, unless the nodes have missed some of the mass.
         value = float(total[0])
         error = float(errors[0] + (1.0 + value) * np.abs(total[1:] - 1.0).sum())
-    if value == math.inf:
+    if value == divergence.upper == math.inf:
         return math.inf, 0.0, "support" if p.discrete else method
     if error <= _ACCEPTED * max(1.0, value):
         return value, error, method
@@ -127,8 +127,9 @@ def _integral(divergence: Divergence, p: Law, q: Law) -> tuple[Array, Array]:
         def tail(w: Array, sign: int = sign, start: float = start) -> Array:  # a power of x decays like exp(-w)
             return core(start + sign * scale * np.expm1(w)) * (scale * np.exp(w))
 
-        middle, end = tail(np.array([0.75 * reach, reach]))[0]
-        if end > 1e-12 and end >= middle:  # the terms do not fall: only KL can do this
+        far = tail(np.array([0.75 * reach, reach]))
+        middle, end = far[0]
+        if end > 1e-12 and end >= middle and far[1:].max() < 1e-3:  # the terms do not fall, though the densities do
             return np.array([math.inf, 1.0, 1.0]), np.zeros(3)
         part, part_error = _adaptive(tail, np.concatenate([[0.0], np.geomspace(0.5, reach, 12)]))
         total, error = total + part, error + part_error
@@ -146,7 +147,7 @@ def _adaptive(rows: Callable[[Array], Array], edges: Array) -> tuple[Array, Arra
         values = rows(middle[:, None] + half[:, None] * _NODES)  # (3, panels, 15)
         kronrod = half * (values @ _KRONROD)  # (3, panels)
         errors = np.abs(kronrod - half * (values @ _GAUSS))
-        # Where f - g may change sign, |f - g| may have a kink that both rules miss; the integral itself bounds its part.
+        # Where f - g may change sign, |f - g| may have a kink that both rules miss; the integral bounds its part.
         gap = values[1] - values[2]
         kinked = np.abs(gap).min(axis=-1) <= np.abs(np.diff(gap)).max(axis=-1)
         errors[0] = np.where(kinked, np.maximum(errors[0], kronrod[0]), errors[0])
