@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code."""
-    args = _parser().parse_args(argv)
+    # argparse takes -1e-3 for an option; behind a blank it is the number it is.
+    given = sys.argv[1:] if argv is None else argv
+    tokens = [f" {token}" if token.startswith("-") and _is_number(token) else token for token in given]
+    args = _parser().parse_args(tokens)
     try:
         report, text = args.run(args)
         if args.json:
@@ -262,7 +266,7 @@ def _divergences(x: Data, y: Data) -> dict[str, Any]:
     of_x, of_y = (np.isin(np.arange(len(atoms)), side) for side in (place[:n], place[n:]))
     shared = int(np.sum(of_x & of_y))
     if shared < len(atoms):
-        why = f"not defined: they compare weights on common points, but only {shared} of {len(atoms)} are in both files"
+        why = f"not defined: they compare weights on common points, and {shared} of {len(atoms)} are in both files"
         return {"kl": None, "kl_reverse": None, "js": None, "tv": None, "why_not": why}
     p, q = (np.bincount(side, mass, len(atoms)) for side, mass in ((place[:n], x.mass), (place[n:], y.mass)))
     return {
@@ -279,8 +283,17 @@ def _compare_text(report: dict[str, Any]) -> str:
     lines += [f"note: {note}" for note in report["notes"]]
     cells = [["", "value", "at least", "at most", "gap", "method", "seconds"]]
     for row in report["wasserstein"]:
-        numbers = [f"{row[key]:.15g}" for key in ("value", "at_least", "at_most")]
-        cells.append([f"W_{row['p']:g}", *numbers, f"{row['gap']:.0e}", row["method"], f"{row['seconds']:.3f}"])
+        bounds = [_decimal(row["at_least"], ROUND_FLOOR), _decimal(row["at_most"], ROUND_CEILING)]
+        cells.append(
+            [
+                f"W_{row['p']:g}",
+                f"{row['value']:.15g}",
+                *bounds,
+                f"{row['gap']:.0e}",
+                row["method"],
+                f"{row['seconds']:.3f}",
+            ]
+        )
     lines += ["", *_columns(cells), f"metric: {report['metric']}; the bounds are proven, rounding included", ""]
     sliced, gaussian, divergences = (report[k] for k in ("sliced_wasserstein", "gaussian_wasserstein", "divergences"))
     lines.append(f"sliced W_2    {sliced['value']:.6g} ± {sliced['stderr']:.2g}  (random lines, Euclidean)")
@@ -294,6 +307,11 @@ def _compare_text(report: dict[str, Any]) -> str:
     if report["picture"]:
         lines += ["", f"picture of the plan of W_{report['plotted_order']:g}: {report['picture']}"]
     return "\n".join(lines)
+
+
+def _decimal(bound: float, rounding: str) -> str:
+    """A bound in as many digits as a float always keeps, rounded outwards."""
+    return f"{float(Context(prec=15, rounding=rounding).create_decimal_from_float(bound)):.15g}"
 
 
 def _described(facts: dict[str, Any]) -> str:
@@ -391,6 +409,14 @@ def _cupy_devices() -> dict[str, str]:
     runtime = require("cupy", "info").cuda.runtime
     count = runtime.getDeviceCount()
     return {f"cupy {i}": runtime.getDeviceProperties(i)["name"].decode() for i in range(count)}
+
+
+def _is_number(token: str) -> bool:
+    try:
+        float(token)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_picture(path: Path, option: str) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,22 @@ def test_compare_uses_the_weights(tmp_path: Path, pair: tuple[str, str], capsys:
     assert "sum to 4" in report["notes"][0]
 
 
+@pytest.mark.parametrize("order", ["1.5", "inf"])
+def test_one_point_against_many(
+    order: str, tmp_path: Path, pair: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No covariance, no choice of a plan, and every distance still has its value."""
+    np.save(tmp_path / "one.npy", [[0.0, 0.0]])
+    report = report_of(capsys, "compare", tmp_path / "one.npy", pair[0], "--p", order, "--plot", tmp_path / "plan.png")
+    lengths = np.array([0.0, 1.0, 3.0])
+    found = {row["p"]: row["value"] for row in report["wasserstein"]}
+    assert found[1] == pytest.approx(4 / 3, rel=1e-12)
+    assert found[2] == pytest.approx(math.sqrt(10 / 3), rel=1e-12)
+    assert report["gaussian_wasserstein"]["value"] == pytest.approx(math.sqrt(10 / 3), rel=1e-12)
+    last = found["inf"] if order == "inf" else found[1.5]
+    assert last == pytest.approx(np.linalg.norm(lengths, float(order)) / (1 if order == "inf" else 3 ** (1 / 1.5)))
+
+
 def test_squared_cost_has_order_1_only(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     report = report_of(capsys, "compare", *pair, "--metric", "sqeuclidean")
     (row,) = report["wasserstein"]
@@ -203,7 +220,7 @@ def test_divergences_of_different_points_are_not_made_up(
 ) -> None:
     report = report_of(capsys, "compare", *pair)
     assert report["divergences"]["kl"] is None
-    assert "only 0 of 6 are in both files" in report["divergences"]["why_not"]
+    assert "and 0 of 6 are in both files" in report["divergences"]["why_not"]
     assert main(["compare", *pair]) == 0
     assert "KL, JS, TV    not defined: they compare weights on common points" in capsys.readouterr().out
 
@@ -216,6 +233,12 @@ def test_compare_reads_well(pair: tuple[str, str], capsys: pytest.CaptureFixture
     assert [line.split()[0] for line in lines[head + 1 : head + 4]] == ["W_1", "W_2", "W_inf"]
     assert {len(line) for line in lines[head : head + 4]} == {len(lines[head])}
     assert max(map(len, lines[1:])) < 120
+    for p, line in zip((1, 2, math.inf), lines[head + 1 :]):
+        transport = ot.solve(X, Y, p=p)
+        power = 1 if p == math.inf else p
+        low, high = (Fraction(cell) ** power for cell in line.split()[2:4])
+        assert low <= transport.lower, "the printed bound is above the proven one"
+        assert high >= transport.upper, "the printed bound is below the proven one"
 
 
 def test_compare_draws_the_plan(tmp_path: Path, pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,6 +274,11 @@ def test_theta_shift_prints_the_table(family: str, capsys: pytest.CaptureFixture
 def test_theta_shift_is_valid_json(capsys: pytest.CaptureFixture[str]) -> None:
     report = report_of(capsys, "theta-shift", "--n", "8", "--thetas", "-1", "0")
     assert [(row["kl"], row["w1"], row["dw_dtheta"]) for row in report["rows"]] == [("inf", 1.0, -1.0), (0.0, 0.0, 0.0)]
+
+
+def test_negative_numbers_may_have_exponents(capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_of(capsys, "theta-shift", "--n", "2", "--thetas", "-1e-3", "-.5", "1E2")
+    assert [row["theta"] for row in report["rows"]] == [-1e-3, -0.5, 100]
 
 
 def test_theta_shift_draws_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
