@@ -3,7 +3,8 @@
     python benchmarks/startup.py [--repeat 3]
 
 "Empty" is the first process after an installation: numba's cache is a new folder. "Warm" is the best of the processes
-after it. Seconds of the whole process, its interpreter and numpy included, as a user at a prompt would count them.
+after it. Seconds of the whole process, its interpreter and numpy included, as a user at a prompt would count them; and
+in brackets the processor's seconds, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ FIRST_ANSWERS = {
 }
 
 
-def seconds(code: str, cache: str) -> float:
-    """Wall time of a fresh process that runs the code."""
+def seconds(code: str, cache: str) -> tuple[float, float]:
+    """Wall time, and processor time, of a fresh process that runs the code."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    start = time.perf_counter()
+    before, start = os.times(), time.perf_counter()
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-    return time.perf_counter() - start
+    wall, after = time.perf_counter() - start, os.times()
+    return wall, sum(after[2:4]) - sum(before[2:4])
+
+
+def shown(times: tuple[float, float]) -> str:
+    return f"{times[0]:>8.2f} ({times[1]:.2f})"
 
 
 def main(repeat: int) -> None:
@@ -50,15 +56,15 @@ def main(repeat: int) -> None:
     print(f"Python {platform.python_version()}, {versions}, {os.cpu_count()} cores; seconds of the whole process\n")
     with tempfile.TemporaryDirectory() as cache:
         for name, code in {"python": "pass", "numpy": "import numpy", "ot_distances": "import ot_distances"}.items():
-            print(f"{'start ' + name:<28}{min(seconds(code, cache) for _ in range(repeat)):>8.2f}")
-    print(f"\n{'first answer':<20}{'n':>8}{'empty':>8}{'warm':>8}")
+            print(f"{'start ' + name:<24}{shown(min(seconds(code, cache) for _ in range(repeat)))}")
+    print(f"\n{'first answer':<18}{'n':>6}{'empty':>8}{'warm':>16}")
     for name, call in FIRST_ANSWERS.items():
         for n in (8, 300):
             code = DATA.format(n=n) + call
             with tempfile.TemporaryDirectory() as cache:  # one each: no case compiles for another
                 empty = seconds(code, cache)
                 warm = min(seconds(code, cache) for _ in range(repeat))
-            print(f"{name:<20}{n:>8}{empty:>8.2f}{warm:>8.2f}", flush=True)
+            print(f"{name:<18}{n:>6}{shown(empty)}{shown(warm)}", flush=True)
 
 
 if __name__ == "__main__":
