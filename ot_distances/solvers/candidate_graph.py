@@ -1,0 +1,78 @@
+"""Candidate arcs between two clouds: the least reduced costs of every row and of every column, as a sparse graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..problem import Array
+from .cloud import Cloud, Nearest
+
+# Candidate arcs of each row and column: with fewer, pricing adds arcs in more rounds; with more, every pass is slower.
+CANDIDATES = 12
+
+# The spacing of a point is the reduced cost of its SPACING-th choice above its first: the unit of its eps.
+SPACING = 6
+
+# Roundings that a reduced cost may carry, relative to its terms.
+NOISE = 2.0**-50
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Candidate arcs from either side: (indptr, heads, cost) each."""
+
+    by_row: tuple[Array, Array, Array]
+    by_col: tuple[Array, Array, Array]
+
+    @property
+    def arcs(self) -> int:
+        return len(self.by_row[1])
+
+
+def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
+    from ..kernels import candidates, sparse_assignment
+
+    n, m = len(x), len(y)
+    indptr, heads = np.empty(n + 1, np.intp), np.empty(len(rows), np.intp)
+    heads = heads[: candidates.gather_rows(n, rows, cols, indptr, heads)].copy()
+    cost = np.empty(len(heads))
+    candidates.arc_costs(x.points, y.points, indptr, heads, x.fold, x.power, cost)
+    colptr, tails, arc = np.empty(m + 1, np.intp), np.empty_like(heads), np.empty_like(heads)
+    sparse_assignment.transpose(indptr, heads, colptr, tails, arc)
+    return Graph((indptr, heads, cost), (colptr, tails, cost[arc]))
+
+
+class Lists:
+    """The candidates of each point of one cloud among the points of the other."""
+
+    def __init__(self, points: Array, other: Cloud, prices: Array, size: int) -> None:
+        self.points, self.other = points, other
+        nearest = other.nearest(points, prices, size)
+        self.best, self.limit, self.least = nearest.best, np.empty(len(points)), np.empty(len(points))
+        self.spacing = np.empty(len(points))
+        self._measure(np.arange(len(points)), nearest.value, prices)
+
+    def _measure(self, which: Array, value: Array, prices: Array) -> None:
+        size = value.shape[1]
+        self.least[which] = value[:, 0]
+        self.limit[which] = value[:, -1] if size < len(self.other) else np.inf
+        rounding = 2.0**-44 * (np.abs(value[:, 0]) + 2 * np.abs(prices[self.best[which, 0]])) + 1e-300
+        self.spacing[which] = np.maximum(value[:, min(SPACING, size - 1)] - value[:, 0], rounding)
+
+    def refresh(self, which: Array, prices: Array) -> None:
+        nearest = self.other.nearest(self.points, prices, self.best.shape[1], which)
+        self.best[which] = nearest.best
+        self._measure(which, nearest.value, prices)
+
+    def pairs(self) -> tuple[Array, Array]:
+        k, size = self.best.shape
+        return np.repeat(np.arange(k), size), self.best.ravel()
+
+
+def listed(nearest: Nearest, which: Array) -> tuple[Array, Array]:
+    """The answers to some of the questions, as pairs (asker, answer)."""
+    owner = np.repeat(which, nearest.found[which])
+    held = np.arange(nearest.best.shape[1]) < nearest.found[which, None]
+    return owner, nearest.best[which][held]

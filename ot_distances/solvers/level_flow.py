@@ -1,0 +1,141 @@
+"""One level of general masses: the network simplex on candidate arcs, priced against all pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..problem import Array, NotConverged
+from .candidate_graph import CANDIDATES, NOISE, Graph, Lists, graph_of, listed
+from .cloud import Cloud
+
+# Pivots between two looks at the clock.
+PIVOTS = 20_000
+
+
+class FlowLevel:
+    """A level of general masses: potentials u, v and a basis tree, improved in place."""
+
+    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: tuple[Array, Array]) -> None:
+        """`spare` lists pairs that are arcs from the start, so that the start need not move mass far."""
+        from ..kernels import network_simplex as kernel
+
+        self.x, self.y, self.v, self.watch = x, y, v, x.watch
+        rows = Lists(x.points, y, v, CANDIDATES)
+        self.u = rows.least
+        cols = Lists(y.points, x, self.u, CANDIDATES)
+        self.v = np.minimum(v, cols.least)
+        (i, j), (q, p) = rows.pairs(), cols.pairs()
+        self.graph = graph_of(x, y, np.concatenate((i, p, spare[0])), np.concatenate((j, q, spare[1])))
+        # Costs are reduced by these potentials once and for all; the basis is kept in them.
+        self.base_u, self.base_v = self.u.copy(), self.v.copy()
+        self.tree, self.up_cost, self.root = self._starting_tree()
+        self.potential = np.zeros(len(x) + len(y))
+        kernel.settle(self.tree, self.up_cost, self.potential, self.root)
+
+    def _reduced(self, rows: Array, cols: Array, cost: Array) -> Array:
+        return (cost - self.base_u[rows]) - self.base_v[cols]
+
+    def _arcs(self) -> tuple[Array, Array, Array]:
+        """(tails, heads, reduced costs) of the graph, by row."""
+        indptr, heads, cost = self.graph.by_row
+        tails = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        return tails, heads, self._reduced(tails, heads, cost)
+
+    def _starting_tree(self) -> tuple[Array, Array, int]:
+        """A strongly feasible basis: greedy by reduced cost, the rest in tree order."""
+        from ..kernels import network_simplex as kernel
+
+        n, m = len(self.x), len(self.y)
+        tree = np.full((n + m, kernel.FIELDS), -1, dtype=np.int64)
+        tree[:, kernel.DEPTH] = tree[:, kernel.FLOW] = 0
+        up_cost = np.zeros(n + m)
+        row_left, col_left = self.x.mass.copy(), self.y.mass.copy()
+        tails, heads, costs = self._arcs()
+        order = np.argsort(costs, kind="stable")
+        kernel.greedy_start(order, tails, heads, costs, row_left, col_left, tree, up_cost)
+        rows, cols = staircase(row_left, col_left)
+        if len(rows):
+            rest = self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
+            kernel.greedy_start(np.arange(len(rows)), rows, cols, rest, row_left, col_left, tree, up_cost)
+        # Every row ended as the child of a column, so the trees of the forest have columns for roots.
+        root = n + int(np.flatnonzero(tree[n:, kernel.PARENT] < 0)[0])
+        colptr, col_rows, col_cost = self.graph.by_col
+        col_costs = self._reduced(col_rows, np.repeat(np.arange(m), np.diff(colptr)), col_cost)
+        everyone, only = np.arange(n), np.full(n, root - n)
+        root_costs = self._reduced(everyone, only, self.y.costs(self.x.points, everyone, only))
+        reached, queue = np.zeros(n + m, np.bool_), np.empty(n + m, np.int64)
+        kernel.connect(colptr, col_rows, col_costs, root_costs, tree, up_cost, root, reached, queue)
+        return tree, up_cost, root
+
+    def optimise(self) -> None:
+        """Pivot to the optimum of the candidates, price all pairs, add what violates, repeat."""
+        while True:
+            self._pivot()
+            tails, heads = self._violated()
+            if len(tails) == 0:
+                return
+            indptr, old, _ = self.graph.by_row
+            rows = np.concatenate((np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)), tails))
+            before, self.graph = self.graph.arcs, graph_of(self.x, self.y, rows, np.concatenate((old, heads)))
+            if self.graph.arcs == before:
+                return
+
+    def _pivot(self) -> None:
+        from ..kernels import network_simplex as kernel
+
+        n = len(self.x)
+        indptr = self.graph.by_row[0]
+        _, heads, costs = self._arcs()
+        self.watch.holds(self.tree, heads, costs, *self.graph.by_row, *self.graph.by_col)
+        cursor = np.zeros(2, dtype=np.int64)
+        block = max(64, int(len(costs) ** 0.5))
+        state = self.tree, self.up_cost, self.potential
+        for _ in range(100):
+            before = cursor[1]
+            while kernel.pivots(indptr, heads, costs, *state, cursor, block, PIVOTS) == kernel.WORKING:
+                self.watch.check()
+            kernel.settle(*state, self.root)
+            if cursor[1] == before:
+                break
+        else:
+            raise NotConverged("the network simplex keeps finding arcs at the level of rounding; try method='lp'.")
+        self.u = self.base_u + self.potential[:n]
+        self.v = self.base_v + self.potential[n:]
+        self.count = int(cursor[1])
+
+    def _violated(self) -> tuple[Array, Array]:
+        """Arcs of negative reduced cost, from both sides."""
+        near = self.v[self.graph.by_row[1][self.graph.by_row[0][:-1]]]
+        rows = self.y.nearest(
+            self.x.points, self.v, CANDIDATES, limits=self.u - 2 * NOISE * (np.abs(self.u) + np.abs(near))
+        )
+        bad = np.flatnonzero(rows.found)
+        tails, heads = listed(rows, bad)
+        if len(bad) == 0:
+            return tails, heads
+        near = self.u[self.graph.by_col[1][self.graph.by_col[0][:-1]]]
+        cols = self.x.nearest(
+            self.y.points, self.u, CANDIDATES, limits=self.v - 2 * NOISE * (np.abs(self.v) + np.abs(near))
+        )
+        more_heads, more_tails = listed(cols, np.flatnonzero(cols.found))
+        return np.concatenate((tails, more_tails)), np.concatenate((heads, more_heads))
+
+    def basis(self) -> tuple[Array, Array, Array]:
+        """(rows, cols, mass) of the tree."""
+        from ..kernels import network_simplex as kernel
+
+        k = len(self.x) + len(self.y) - 1
+        rows, cols, mass = np.empty(k, np.intp), np.empty(k, np.intp), np.empty(k, np.int64)
+        kernel.basis(self.tree, len(self.x), rows, cols, mass)
+        return rows, cols, mass
+
+
+def staircase(row_left: Array, col_left: Array) -> tuple[Array, Array]:
+    """Pairs along which the masses fit when rows and columns are filled in order: the north-west corner rule."""
+    rows, cols = np.flatnonzero(row_left), np.flatnonzero(col_left)
+    if len(rows) == 0:
+        return rows, cols
+    cuts = np.concatenate((np.cumsum(row_left[rows])[:-1], np.cumsum(col_left[cols])[:-1]))
+    down = np.argsort(cuts, kind="stable") < len(rows) - 1
+    i, j = np.concatenate(([0], np.cumsum(down))), np.concatenate(([0], np.cumsum(~down)))
+    return rows[i], cols[j]

@@ -1,0 +1,176 @@
+"""One level of equal masses: an auction with steps as fine as the points are dense, and its exact finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..problem import Array
+from .candidate_graph import CANDIDATES, NOISE, Graph, Lists, graph_of, listed
+from .cloud import Cloud
+
+# Bids between two looks at the clock, and bids for each row that a phase may spend.
+BIDS = 2_000_000
+MAX_BIDS = 60
+
+# Times that a phase may fetch new candidates for rows whose lists no longer reach, and the share of the rows, 1 in
+# FEW, that are left to shortest paths or worse choices instead.
+MAX_REFRESHES = 20
+FEW = 200
+
+# Rows visited by shortest paths: in a slice; for each row in a phase of the auction; and in all in the finish.
+VISITS = 500_000
+MAX_PHASE_VISITS = 20
+MAX_VISITS = 2_000
+
+
+class Assignment:
+    """A level of equal masses: potentials u, v and a matching, improved in place."""
+
+    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: Array, size: int = CANDIDATES) -> None:
+        """`spare` is a permutation whose pairs are always arcs, so that the graph holds a perfect matching."""
+        self.x, self.y, self.v, self.spare, self.watch = x, y, v, spare, x.watch
+        n = len(x)
+        self.rows = Lists(x.points, y, v, size)
+        self.u = self.rows.least.copy()
+        self.cols = Lists(y.points, x, self.u, size)
+        self.row_match, self.col_match = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+
+    def graph(self) -> Graph:
+        (i, j), (q, p) = self.rows.pairs(), self.cols.pairs()
+        matched = np.flatnonzero(self.row_match >= 0)
+        everyone = np.arange(len(self.x))
+        rows = np.concatenate((i, p, everyone, matched))
+        cols = np.concatenate((j, q, self.spare, self.row_match[matched]))
+        graph = graph_of(self.x, self.y, rows, cols)
+        self.watch.holds(rows, cols, self.rows.best, self.cols.best, *graph.by_row, *graph.by_col)
+        return graph
+
+    def global_steps(self) -> tuple[float, ...]:
+        """Steps from the range of all costs down to the spacing of the points, where nothing is known of the duals."""
+        least = max(min(np.median(self.rows.spacing), np.median(self.cols.spacing)), 1e-300)
+        span = float(np.ptp(self.graph().by_row[2])) / 4
+        return tuple(span / 5**k for k in range(40) if span / 5**k > least)
+
+    def auction(self, steps: tuple[float, ...], coarse_steps: tuple[float, ...] = ()) -> bool:
+        """Bid with eps = each of `coarse_steps` in turn, then with eps = each step times the spacing."""
+        graph = self.graph()
+        complete = False
+        for eps in coarse_steps:
+            graph, complete = self._phase(graph, lambda lists: np.full(len(lists.spacing), eps))
+        for step in steps:
+            graph, complete = self._phase(graph, lambda lists: step * lists.spacing)
+        return complete
+
+    def _phase(self, graph: Graph, eps_of) -> tuple[Graph, bool]:
+        """Match all within eps from nothing, fetching new candidates where the old ones no longer reach."""
+        from ..kernels import sparse_assignment as kernel
+
+        n = len(self.x)
+        self.row_match[:] = self.col_match[:] = -1
+        kernel.tighten(*graph.by_row, 0.0, self.u, self.v, self.row_match, self.col_match)
+        free = 0
+        left, few = MAX_BIDS * n, n // FEW
+        for refresh in range(MAX_REFRESHES + 1):
+            limits = self.rows.limit, self.cols.limit
+            if refresh == MAX_REFRESHES or 0 < free <= few:
+                limits = np.full(n, np.inf), np.full(n, np.inf)
+            eps = eps_of(self.rows), eps_of(self.cols)
+            while left > 0:
+                free, bids = kernel.auction(
+                    graph.by_row, graph.by_col, *eps, *limits, self.u, self.v, self.row_match, self.col_match,
+                    min(BIDS, left),
+                )  # fmt: skip
+                left -= bids
+                self.watch.check()
+                if bids < BIDS:
+                    break
+            if free == 0:
+                return graph, True
+            if left <= 0:
+                break
+            graph = self._refresh()
+        # What is left must move far: shortest paths go there at once, where bids would go in steps of eps.
+        self._search(graph, MAX_PHASE_VISITS * n)
+        return graph, bool((self.row_match >= 0).all())
+
+    def _refresh(self) -> Graph:
+        rows, cols = np.flatnonzero(self.row_match < 0), np.flatnonzero(self.col_match < 0)
+        self.rows.refresh(rows, self.v)
+        self.u[rows] = np.minimum(self.u[rows], self.rows.least[rows])
+        self.cols.refresh(cols, self.u)
+        self.v[cols] = np.minimum(self.v[cols], self.cols.least[cols])
+        return self.graph()
+
+    def completed(self) -> Array:
+        """The matching as a permutation, free rows paired with free columns in order."""
+        match = self.row_match.copy()
+        match[match < 0] = np.flatnonzero(self.col_match < 0)
+        return match
+
+    def finish(self) -> bool:
+        """Optimal matching and potentials: shortest paths on the candidates, pricing of all pairs, repeat."""
+        self.rows = Lists(self.x.points, self.y, self.v, CANDIDATES)
+        self.u = self.rows.least.copy()
+        self.cols = Lists(self.y.points, self.x, self.u, CANDIDATES)
+        self.v = np.minimum(self.v, self.cols.least)
+        graph = self.graph()
+        visits = MAX_VISITS * len(self.x)
+        self.history = []
+        while True:
+            visits = self._shortest_paths(graph, visits)
+            if visits <= 0:
+                return False
+            new = self._violated()
+            self.history.append((visits, len(new[0])))
+            if len(new[0]) == 0:
+                return True
+            indptr, heads, _ = graph.by_row
+            rows = np.concatenate((np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)), new[0]))
+            before, graph = graph.arcs, graph_of(self.x, self.y, rows, np.concatenate((heads, new[1])))
+            if graph.arcs == before:
+                return True
+
+    def _shortest_paths(self, graph: Graph, visits: int) -> int:
+        from ..kernels import sparse_assignment as kernel
+
+        state = self.u, self.v, self.row_match, self.col_match
+        n = len(self.x)
+        kernel.tighten(*graph.by_row, NOISE, *state)
+        kernel.take_tight(*graph.by_row, *state, 2 * n)
+        kernel.tighten(*graph.by_row, NOISE, *state)
+        self.watch.check()
+        kernel.match_tight(*graph.by_row, NOISE, *state)
+        return self._search(graph, visits)
+
+    def _search(self, graph: Graph, visits: int) -> int:
+        """Shortest augmenting paths for all free rows; returns the visits left."""
+        from ..kernels import sparse_assignment as kernel
+
+        state = self.u, self.v, self.row_match, self.col_match
+        n = len(self.x)
+        row, distance, parent = 0, np.full(n, np.inf), np.empty(n, np.intp)
+        while row < n and visits > 0:
+            self.watch.check()
+            row, visited, _ = kernel.shortest_paths(*graph.by_row, *state, row, VISITS, distance, parent)
+            visits -= visited
+        return visits
+
+    def _violated(self) -> tuple[Array, Array]:
+        """Arcs of negative reduced cost, from the side where fewer points have them; mends the potentials there."""
+        inverse, n = self.col_match, len(self.x)
+        noise = 2 * NOISE * (np.abs(self.u) + np.abs(self.v[self.row_match]))
+        rows = self.y.nearest(self.x.points, self.v, CANDIDATES, limits=self.u - noise)
+        bad_rows = np.flatnonzero(rows.found)
+        if len(bad_rows) == 0:
+            return bad_rows, bad_rows
+        cols = self.x.nearest(self.y.points, self.u, CANDIDATES, limits=self.v - noise[inverse])
+        bad_cols = np.flatnonzero(cols.found)
+        if len(bad_rows) <= len(bad_cols):
+            self.u[bad_rows] = rows.value[bad_rows, 0]
+            tails, heads = listed(rows, bad_rows)
+        else:
+            self.v[bad_cols] = cols.value[bad_cols, 0]
+            heads, tails = listed(cols, bad_cols)
+        return tails, heads
