@@ -116,6 +116,7 @@ def _apart(lower: float, upper: float, bounds: Bounds) -> str:
 
 def _stacked(results: list[Assignment]) -> Assignment:
     """The results of a batch as one, with a leading axis."""
-    return Assignment(
-        **{name: np.array([getattr(one, name) for one in results]) for name in Assignment.__annotations__}
-    )
+    fields: dict[str, Any] = {
+        name: np.array([getattr(one, name) for one in results]) for name in Assignment.__annotations__
+    }
+    return Assignment(**fields)

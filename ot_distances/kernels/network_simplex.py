@@ -87,15 +87,14 @@ def reroot(tree, up_cost, top, new_parent, cost, flow):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def greedy_start(order, tails, heads, costs, row_left, col_left, tree, up_cost):
-    """Send all that is left along the arcs in the given order; the arcs used form a forest.
+def greedy_start(tails, heads, costs, row_left, col_left, tree, up_cost):
+    """Send all that is left along the arcs, one after the other; the arcs used form a forest.
 
     An arc with flow uses up its row, its column or both: the one used up is a leaf from then on and becomes the child.
     Modifies `row_left`, `col_left`, `tree` and `up_cost`.
     """
     n = row_left.shape[0]
-    for k in range(order.shape[0]):
-        e = order[k]
+    for e in range(costs.shape[0]):
         i, j = tails[e], heads[e]
         flow = min(row_left[i], col_left[j])
         if flow == 0:
@@ -237,17 +236,3 @@ def _pivot(tree, up_cost, potential, n, i, j, cost):
     tree[leaving, PARENT] = -1
     reroot(tree, up_cost, top, new_parent, cost, flow)
     settle(tree, up_cost, potential, top)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def basis(tree, n, rows, cols, mass):
-    """The tree arcs as (row, column, flow) into the three outputs of length n + m - 1; returns how many there are."""
-    count = 0
-    for node in range(tree.shape[0]):
-        parent = tree[node, PARENT]
-        if parent >= 0:
-            rows[count] = node if node < n else parent
-            cols[count] = parent - n if node < n else node - n
-            mass[count] = tree[node, FLOW]
-            count += 1
-    return count

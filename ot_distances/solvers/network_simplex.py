@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..problem import Array, Flow, NotConverged, TransportProblem
+from .assignment import match
 
 # Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
 FULL_ARCS = 2**18
@@ -14,8 +15,12 @@ FULL_ARCS = 2**18
 # Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
 CANDIDATES = 8
 
-# Pivots between two chances for Ctrl-C: well below a second at any size.
+# Pivots, and entries read, between two chances for Ctrl-C: well below a second at any size.
 PIVOTS = 20_000
+SLICE = 100_000_000
+
+# Roundings of a reduced cost, relative to its terms, that are no violation.
+NOISE = 2.0**-50
 
 
 @dataclass
@@ -112,26 +117,48 @@ def _solve(problem: TransportProblem, matrix: Array, first: tuple[Array, Array] 
     from ..kernels import network_simplex as kernel
 
     n, m = matrix.shape
-    f0 = matrix.min(axis=1)
-    g0 = (matrix - f0[:, None]).min(axis=0)
-    arcs = _all_arcs(matrix, f0, g0) if n * m <= FULL_ARCS else _least_arcs(matrix, f0, g0)
-    tree, up_cost, root = _starting_tree(problem, matrix, f0, g0, arcs, first)
+    small = n * m <= FULL_ARCS
+    if small:
+        f0 = matrix.min(axis=1)
+        g0 = (matrix - f0[:, None]).min(axis=0)
+    else:
+        f0, g0, pairs = _resampled(problem, matrix)
+        first = pairs if first is None else first
+    near = _least_arcs(matrix, f0, g0)
+    tree, up_cost, root = _starting_tree(problem, matrix, f0, g0, near, first)
     potential = np.zeros(n + m)
     kernel.settle(tree, up_cost, potential, root)
+    arcs = _all_arcs(matrix, f0, g0) if small else near
     size = matrix.nbytes
     while True:
         _pivot_to_optimum(arcs, tree, up_cost, potential, root)
         size = max(size, matrix.nbytes + 3 * (arcs.costs.nbytes + arcs.heads.nbytes))
-        if n * m <= FULL_ARCS or not _add_violated(matrix, f0, g0, potential, arcs):
+        if small or not _add_violated(matrix, f0, g0, potential, arcs):
             break
-    rows, cols, mass = np.empty(n + m - 1, np.intp), np.empty(n + m - 1, np.intp), np.empty(n + m - 1, np.int64)
-    kernel.basis(tree, n, rows, cols, mass)
-    # Polish: the potentials of the optimal tree from the costs themselves.
     child = np.flatnonzero(tree[:, kernel.PARENT] >= 0)
+    parent = tree[child, kernel.PARENT]
+    rows, cols = np.minimum(child, parent), np.maximum(child, parent) - n
+    # Polish: the potentials of the optimal tree from the costs themselves.
     up_cost[child] = matrix[rows, cols]
     potential[root] = 0.0
     kernel.settle(tree, up_cost, potential, root)
-    return Flow(rows, cols, mass, potential[n:].copy(), None, size + tree.nbytes)
+    return Flow(rows, cols, tree[child, kernel.FLOW], potential[n:].copy(), None, size + tree.nbytes)
+
+
+def _resampled(problem: TransportProblem, matrix: Array) -> tuple[Array, Array, tuple[Array, Array]]:
+    """Potentials and pairs from an assignment between atoms drawn systematically, in proportion to their masses."""
+    n, m = matrix.shape
+    size = max(n, m)
+    at = (np.arange(size) * 2 + 1) * (problem.total // (2 * size))
+    rows = np.searchsorted(np.cumsum(problem.row_mass), at, side="right")
+    cols = np.searchsorted(np.cumsum(problem.col_mass), at, side="right")
+    matching = match(matrix[np.ix_(rows, cols)])
+    g = np.full(m, -np.inf)
+    g[cols] = matching.v
+    f = (matrix - g).min(axis=1)
+    idle = g == -np.inf
+    g[idle] = (matrix[:, idle] - f[:, None]).min(axis=0)
+    return f, g, (rows, cols[matching.col_of_row])
 
 
 def _all_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
@@ -141,12 +168,23 @@ def _all_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
 
 def _least_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
     """The arcs of least reduced cost of each row and each column."""
+    from ..kernels import pricing
+
     n, m = matrix.shape
-    reduced = (matrix - f0[:, None]) - g0
-    cols = np.argpartition(reduced, min(CANDIDATES, m - 1), axis=1)[:, :CANDIDATES]
-    rows = np.argpartition(reduced, min(CANDIDATES, n - 1), axis=0)[:CANDIDATES]
-    keys = [np.arange(n)[:, None] * m + cols, rows * m + np.arange(m)]
-    return _from_keys(np.unique(np.concatenate([k.ravel() for k in keys])), matrix, f0, g0)
+    cols, rows = np.full((n, CANDIDATES), -1), np.full((m, CANDIDATES), -1)
+    row_values, col_values = np.full(cols.shape, np.inf), np.full(rows.shape, np.inf)
+    for start, stop in _slices(n, m):
+        pricing.least_reduced(matrix, f0, g0, start, stop, row_values, cols, col_values, rows)
+    keys = np.concatenate(
+        ((np.arange(n)[:, None] * m + cols)[cols >= 0], (rows * m + np.arange(m)[:, None])[rows >= 0])
+    )
+    return _from_keys(np.unique(keys), matrix, f0, g0)
+
+
+def _slices(n: int, m: int) -> list[tuple[int, int]]:
+    """Runs of rows between two chances for Ctrl-C."""
+    step = max(1, SLICE // m)
+    return [(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
@@ -157,12 +195,7 @@ def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
 
 
 def _starting_tree(
-    problem: TransportProblem,
-    matrix: Array,
-    f0: Array,
-    g0: Array,
-    arcs: _Arcs,
-    first: tuple[Array, Array] | None,
+    problem: TransportProblem, matrix: Array, f0: Array, g0: Array, near: _Arcs, first: tuple[Array, Array] | None
 ) -> tuple[Array, Array, int]:
     """A strongly feasible basis: greedy along `first`, then by reduced cost; the rest by the north-west corner rule."""
     from ..kernels import network_simplex as kernel
@@ -175,25 +208,22 @@ def _starting_tree(
 
     def send(rows: Array, cols: Array) -> None:
         costs = (matrix[rows, cols] - f0[rows]) - g0[cols]
-        kernel.greedy_start(np.arange(len(rows)), rows, cols, costs, row_left, col_left, tree, up_cost)
+        kernel.greedy_start(rows, cols, costs, row_left, col_left, tree, up_cost)
 
     if first is not None:
         send(*first)
-    tails = arcs.tails
-    order = np.argsort(arcs.costs, kind="stable")
-    kernel.greedy_start(order, tails, arcs.heads, arcs.costs, row_left, col_left, tree, up_cost)
+    tails = near.tails
+    order = np.argsort(near.costs, kind="stable")
+    send(tails[order], near.heads[order])
     send(*_north_west(row_left, col_left))
 
     root = n
-    near = order[: CANDIDATES * (n + m)]
-    near = near[np.argsort(arcs.heads[near], kind="stable")]
-    col_start = np.searchsorted(arcs.heads[near], np.arange(m + 1))
-    root_costs = (matrix[:, 0] - f0) - g0[0]
     kernel.reroot(tree, up_cost, root, -1, 0.0, 0)
-    reached = np.zeros(n + m, dtype=np.bool_)
-    kernel.connect(
-        col_start, tails[near], arcs.costs[near], root_costs, tree, up_cost, root, reached, np.empty(n + m, np.int64)
-    )
+    by_col = order[np.argsort(near.heads[order], kind="stable")]
+    col_start = np.searchsorted(near.heads[by_col], np.arange(m + 1))
+    root_costs = (matrix[:, 0] - f0) - g0[0]
+    reached, queue = np.zeros(n + m, dtype=np.bool_), np.empty(n + m, np.int64)
+    kernel.connect(col_start, tails[by_col], near.costs[by_col], root_costs, tree, up_cost, root, reached, queue)
     return tree, up_cost, root
 
 
@@ -217,11 +247,9 @@ def _pivot_to_optimum(arcs: _Arcs, tree: Array, up_cost: Array, potential: Array
     block = max(64, int(len(arcs.costs) ** 0.5))
     for _ in range(100):
         before = cursor[1]
-        while (
-            kernel.pivots(arcs.start, arcs.heads, arcs.costs, tree, up_cost, potential, cursor, block, PIVOTS)
-            == kernel.WORKING
-        ):
-            pass
+        status = kernel.WORKING
+        while status == kernel.WORKING:
+            status = kernel.pivots(arcs.start, arcs.heads, arcs.costs, tree, up_cost, potential, cursor, block, PIVOTS)
         kernel.settle(tree, up_cost, potential, root)
         if cursor[1] == before:
             return
@@ -230,23 +258,17 @@ def _pivot_to_optimum(arcs: _Arcs, tree: Array, up_cost: Array, potential: Array
 
 def _add_violated(matrix: Array, f0: Array, g0: Array, potential: Array, arcs: _Arcs) -> bool:
     """Price all pairs and add the most violated arcs of each row; False where there are none."""
+    from ..kernels import pricing
+
     n, m = matrix.shape
+    cols = np.full((n, CANDIDATES), -1)
+    values = np.zeros(cols.shape)
     f, g = potential[:n] + f0, potential[n:] + g0
-    keys = []
-    step = max(1, 2**16 // m)
-    for first in range(0, n, step):
-        rows = np.arange(first, min(first + step, n))
-        reduced = (matrix[rows] - f[rows, None]) - g
-        noise = 2.0**-50 * (np.abs(f[rows]) + np.abs(g).max())
-        hit = reduced.min(axis=1) < -noise
-        if hit.any():
-            worst = np.argpartition(reduced[hit], CANDIDATES, axis=1)[:, :CANDIDATES]
-            bad = np.take_along_axis(reduced[hit], worst, axis=1) < -noise[hit, None]
-            keys.append((rows[hit, None] * m + worst)[bad])
-    if not keys:
+    violated = sum(pricing.most_violated(matrix, f, g, *rows, NOISE, values, cols) for rows in _slices(n, m))
+    if not violated:
         return False
     old = arcs.tails * m + arcs.heads
-    union = np.union1d(old, np.concatenate(keys))
+    union = np.union1d(old, (np.arange(n)[:, None] * m + cols)[cols >= 0])
     if len(union) == len(old):
         return False
     new = _from_keys(union, matrix, f0, g0)
