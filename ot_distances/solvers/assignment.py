@@ -1,9 +1,17 @@
-"""Minimum cost matching of the rows of a cost matrix to its columns, with dual prices: one problem or a batch."""
+"""Minimum cost matching of the rows of a cost matrix to its columns, with dual prices.
+
+Small problems go to dense shortest augmenting paths. Larger ones keep a list of the cheapest columns of every row
+(`kernels.auction`), on which two methods race within budgets: the method of Jonker and Volgenant, unbeatable on costs
+of little structure, and the auction with eps scaling, unbeatable on point clouds. Both end with the same exact search.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +19,19 @@ from ..problem import Array, Flow, TransportProblem
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
+# Up to here the dense method wins, and the other need not be compiled.
+SMALL = 256
+# Below this number of entries a second thread costs more than it brings.
+PARALLEL = 1_000_000
+
+# Budgets of the first try, all per row. A problem without much structure stays far below them (measured on the
+# families of benchmarks/families.py: 1..10 bids, 0..20 columns settled, 0..1 rows read); a point cloud in the plane
+# leaves more than FREE of the rows without a column, or spends them.
+FIRST_BIDS, BIDS, FREE, POPS, READS = 3, 10, 0.06, 12, 6
+# The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
+# spread / n, the part of the rows that a phase may leave free, and bids per row at which a phase is given up.
+COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
+UNBOUNDED = np.iinfo(np.int64).max // 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,7 @@ class Matching:
     bytes: int
 
 
-def match(cost: Array, *, sign: float = 1.0) -> Matching:
+def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matching:
     """The matching of min(n, m) pairs with the least sum of `sign * cost`.
 
     Parameters
@@ -46,6 +67,8 @@ def match(cost: Array, *, sign: float = 1.0) -> Matching:
         Real numbers without nan, in any memory order; `sign * cost` = +inf forbids a pair, -inf must not occur.
     sign : float, default 1.0
         -1.0 asks for the greatest sum, without a negated copy; the duals are then those of the negated costs.
+    threads : int, optional
+        All that this process may use, if not given. The answer does not depend on it.
 
     Raises
     ------
@@ -55,42 +78,123 @@ def match(cost: Array, *, sign: float = 1.0) -> Matching:
     n, m = cost.shape
     turned = n > m or (n == m and cost.flags.f_contiguous and not cost.flags.c_contiguous)
     wide = _readable(cost.T if turned else cost)
-    u, v, col_of_row, row_of_col, method, size = _match_wide(wide, sign, turned)
-    size += 0 if np.shares_memory(wide, cost) else wide.nbytes
+    market = _Market(wide, sign, turned, _threads(threads, n * m))
+    method = _dense(market) if min(n, m) <= SMALL else _by_lists(market)
+    size = market.bytes + (0 if np.shares_memory(wide, cost) else wide.nbytes)
     if turned:
-        return Matching(row_of_col, v, u, method, size)
-    return Matching(col_of_row, u, v, method, size)
+        return Matching(market.row_of_col, market.v, market.u, method, size)
+    return Matching(market.col_of_row, market.u, market.v, method, size)
 
 
 def assignment(problem: TransportProblem) -> Flow:
     """A transport problem with as many rows as columns, all of one mass: an optimal permutation (Birkhoff)."""
     cost = problem.cost.matrix()
     matching = match(cost)
-    n = len(matching.u)
     return Flow(
-        np.arange(n), matching.col_of_row, problem.row_mass, matching.v, None, 8 * n * n + matching.bytes
+        rows=np.arange(len(matching.u)),
+        cols=matching.col_of_row,
+        mass=problem.row_mass,
+        g=matching.v,
+        bytes=cost.nbytes + matching.bytes,
     )
+
+
+def _threads(threads: int | None, entries: int) -> int:
+    if entries < PARALLEL:
+        return 1
+    if threads is not None:
+        return max(1, threads)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(allowed)) if allowed.isdigit() and int(allowed) else cores
 
 
 def _readable(cost: Array) -> Array:
     """The same numbers as float32 or float64 with contiguous rows, copied only where they are not so already."""
-    kind = cost.dtype if cost.dtype in (np.float32, np.float64) else np.float64
-    return np.ascontiguousarray(cost, dtype=kind)
+    if cost.dtype not in (np.float32, np.float64):
+        exact = cost.dtype.kind in "biu" and cost.dtype.itemsize <= 2  # float32 holds every integer up to 2**24
+        return np.ascontiguousarray(cost, dtype=np.float32 if exact else np.float64)
+    return np.ascontiguousarray(cost)
 
 
-def _match_wide(cost: Array, sign: float, turned: bool) -> tuple[Array, Array, Array, Array, str, int]:
+@dataclass
+class _Market:
+    """A problem with n <= m and the state of its solution; the kernels write into the arrays."""
+
+    cost: Array
+    sign: float
+    turned: bool  # rows here are columns to the user
+    threads: int
+    u: Array = field(init=False)
+    v: Array = field(init=False)
+    col_of_row: Array = field(init=False)
+    row_of_col: Array = field(init=False)
+    bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        n, m = self.cost.shape
+        self.u, self.v = np.zeros(n), np.zeros(m)
+        self.bytes = 0
+        self.part_all()
+
+    def part_all(self) -> None:
+        n, m = self.cost.shape
+        self.col_of_row, self.row_of_col = np.full(n, -1, dtype=np.intp), np.full(m, -1, dtype=np.intp)
+
+    def in_slices(self, work: Callable[[int, int], None]) -> None:
+        """`work(first, last)` on all rows, in pieces, by as many threads as there are."""
+        n, m = self.cost.shape
+        step = max(1, min(SLICE // m, -(-n // self.threads)))
+        pieces = [(first, min(n, first + step)) for first in range(0, n, step)]
+        if self.threads == 1:
+            for first, last in pieces:
+                work(first, last)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            for _ in pool.map(lambda piece: work(*piece), pieces):
+                pass
+
+    def impossible(self, rows: Sequence[int] | Array, cols: Sequence[int] | Array) -> ValueError:
+        """The error for rows that are allowed fewer columns than they are."""
+        row, col = ("columns", "rows") if self.turned else ("rows", "columns")
+        allowed = f"only {col} {_listed(cols)}" if len(cols) else f"no {col} at all"
+        return ValueError(
+            f"`cost_matrix` must allow a matching of {len(self.u)} pairs, but {row} {_listed(rows)} are allowed "
+            f"{allowed}. Make some of the infinite entries there finite, or leave out what cannot be matched."
+        )
+
+    def start_at_minima(self) -> None:
+        """v = least cost of each column. With n < m it stays 0: the price of a column that nobody takes."""
+        from ..kernels.shortest_path import column_minima
+
+        n, m = self.cost.shape
+        if n < m:
+            self.v[:] = 0.0
+            return
+        parts: list[Array] = []
+
+        def work(first: int, last: int) -> None:
+            least = np.full(m, np.inf)
+            column_minima(self.cost, self.sign, first, last, least)
+            parts.append(least)
+
+        self.in_slices(work)
+        np.minimum.reduce(parts, out=self.v)
+        if np.isinf(self.v).any():
+            self.turned = not self.turned
+            raise self.impossible([int(np.argmax(np.isinf(self.v)))], [])
+
+
+def _listed(numbers: Sequence[int] | Array, most: int = 8) -> str:
+    head = ", ".join(str(int(k)) for k in sorted(numbers)[:most])
+    return f"[{head}]" if len(numbers) <= most else f"[{head}, ...] ({len(numbers)} in all)"
+
+
+def _dense(market: _Market) -> str:
     from ..kernels import shortest_path as kernel
 
-    n, m = cost.shape
-    u, v = np.zeros(n), np.zeros(m)
-    if n == m:
-        v.fill(np.inf)
-        for first in range(0, n, max(1, SLICE // m)):
-            kernel.column_minima(cost, sign, first, min(n, first + max(1, SLICE // m)), v)
-        if np.isinf(v).any():
-            column = int(np.argmax(np.isinf(v)))
-            raise ValueError(_infeasible([column], [], not turned, n, m))
-    col_of_row, row_of_col = np.full(n, -1), np.full(m, -1)
+    n, m = market.cost.shape
+    market.start_at_minima()
     queue = np.arange(n)[::-1].copy()
     space = np.empty(m), np.empty(m), np.empty(m, dtype=np.intp), np.empty(m)
     state = np.zeros(kernel.STATE_SLOTS, dtype=np.intp)
@@ -98,26 +202,144 @@ def _match_wide(cost: Array, sign: float, turned: bool) -> tuple[Array, Array, A
     status = kernel.RUNNING
     while status == kernel.RUNNING:
         status = kernel.augment(
-            cost, sign, u, v, col_of_row, row_of_col, queue, *space, state, 4 * n, np.iinfo(np.intp).max, SLICE
-        )
+            market.cost, market.sign, market.u, market.v, market.col_of_row, market.row_of_col, queue, *space, state,
+            4 * n, UNBOUNDED, SLICE,
+        )  # fmt: skip
     if status == kernel.INFEASIBLE:
         cols = space[2][: state[kernel.SETTLED]]
-        raise ValueError(_infeasible([state[kernel.TARGET], *row_of_col[cols]], cols, turned, n, m))
-    size = 8 * (4 * n + 6 * m)
-    return u, v, col_of_row, row_of_col, "shortest augmenting paths", size
+        raise market.impossible([state[kernel.TARGET], *market.row_of_col[cols]], cols)
+    market.bytes = 8 * (4 * n + 6 * m)
+    return "shortest augmenting paths"
 
 
-def _infeasible(rows: Sequence[int] | Array, cols: Sequence[int] | Array, turned: bool, n: int, m: int) -> str:
-    """The sentence for rows that are allowed fewer columns than they are; `turned` swaps the two words."""
-    row, col = ("columns", "rows") if turned else ("rows", "columns")
-    few = f"columns {_listed(cols)}" if row == "rows" else f"rows {_listed(cols)}"
-    allowed = f"only {few}" if len(cols) else f"no {col} at all"
-    return (
-        f"`cost_matrix` must allow a matching of {min(n, m)} pairs, but {row} {_listed(rows)} are allowed {allowed}. "
-        "Make some of the +inf entries there finite, or leave out what cannot be matched."
-    )
+def _by_lists(market: _Market) -> str:
+    lists = _Lists(market)
+    market.start_at_minima()
+    lists.read_all()
+    free = lists.bid(0.0, FIRST_BIDS)
+    square = len(market.u) == len(market.v)
+    if free and (not square or free < 0.3 * len(market.u)):
+        free = lists.bid(0.0, BIDS - FIRST_BIDS, again=True)
+    if not square:
+        lists.finish(np.inf, UNBOUNDED, UNBOUNDED)
+    elif free > FREE * len(market.u) or not lists.finish(0.0, POPS, READS):
+        slack = lists.scaled_auction()
+        lists.finish(slack, UNBOUNDED, UNBOUNDED)
+        return "auction with eps scaling, shortest augmenting paths"
+    return "shortest augmenting paths on candidate lists"
 
 
-def _listed(numbers: Sequence[int] | Array, most: int = 8) -> str:
-    head = ", ".join(str(int(k)) for k in sorted(numbers)[:most])
-    return f"[{head}]" if len(numbers) <= most else f"[{head}, ...] ({len(numbers)} in all)"
+class _Lists:
+    """The candidate lists of a market, and what the kernels do with them."""
+
+    def __init__(self, market: _Market) -> None:
+        from ..kernels import auction, augmenting_paths
+
+        self.auction: Any = auction
+        self.paths: Any = augmenting_paths
+        self.market = market
+        n, m = market.cost.shape
+        self.near = np.empty((n, auction.LONGEST), dtype=np.int32)
+        self.near_cost = np.empty((n, auction.LONGEST), dtype=market.cost.dtype)
+        self.length, self.bound = np.zeros(n, dtype=np.int32), np.full(n, -np.inf)
+        self.queue = np.arange(n)
+        self.state = np.zeros(auction.STATE_SLOTS, dtype=np.int64)
+        self.key, self.where = np.full(n + m, np.inf), np.full(n + m, -1)
+        self.heap, self.read_in = np.empty(n + m, dtype=np.intp), np.full(n, -1)
+        self.spaces = [np.empty(m, dtype=np.intp) for _ in range(3)]
+        held = (self.near, self.near_cost, self.length, self.bound, self.queue, self.key, self.where, self.heap)
+        market.bytes = sum(array.nbytes for array in held) + 8 * (5 * n + 6 * m)
+
+    @property
+    def rows(self) -> tuple[Array, Array, Array, Array]:
+        return self.near, self.near_cost, self.length, self.bound
+
+    def read_all(self) -> None:
+        here = self.market
+        here.in_slices(
+            lambda first, last: self.auction.refresh_rows(
+                here.cost, here.sign, here.v, here.row_of_col, first, last, *self.rows
+            )
+        )
+
+    def bid(self, eps: float, most: float, *, spread: float = 1.0, left: float = 0.0, again: bool = False) -> int:
+        """One phase, of at most `most` bids per row, until the part `left` of the rows is free. Returns how many are.
+
+        `again` goes on with the rows that are free, else all bid anew.
+        """
+        here, n = self.market, len(self.market.u)
+        if not again:
+            here.part_all()
+            self.queue[:] = np.arange(n)
+            self.state[self.auction.HEAD], self.state[self.auction.QUEUED] = 0, n
+        until = self.state[self.auction.BIDS] + int(most * n)
+        status = self.auction.RUNNING
+        while status == self.auction.RUNNING:
+            status = self.auction.bid(
+                here.cost, here.sign, here.v, eps, spread, here.col_of_row, here.row_of_col, *self.rows,
+                self.queue, self.state, int(left * n), until, SLICE,
+            )  # fmt: skip
+        if status == self.auction.STUCK:
+            raise here.impossible([self.queue[self.state[self.auction.HEAD]]], [])
+        return int(self.state[self.auction.QUEUED])
+
+    def scaled_auction(self) -> float:
+        """Phases of falling eps from column means on, then one at eps = 0. Returns the slack of the pairs it leaves."""
+        here, n = self.market, len(self.market.u)
+        spread, size = self._start_at_means()
+        self.read_all()
+        eps, last = spread / COARSEST, max(spread / (FINEST * n), 8 * np.spacing(size))
+        while True:
+            free = self.bid(eps, MOST_BIDS, spread=spread, left=LEFT)
+            if eps <= last or free > LEFT * n:
+                break
+            eps = max(eps / FALL, last)
+        self.bid(0.0, FIRST_BIDS)
+        return float(4 * np.spacing(size + np.abs(here.v).max()))
+
+    def _start_at_means(self) -> tuple[float, float]:
+        """v = mean cost of each column, over the pairs that are allowed. Returns the spread and size of the costs."""
+        here, (n, m) = self.market, self.market.cost.shape
+        sums, counts = np.zeros(m), np.zeros(m)
+        step = max(1, min(n, 1_000_000 // m))
+        size = 0.0
+        for first in range(0, n, step):
+            block = here.cost[first : first + step]
+            allowed = np.isfinite(block)
+            block = np.where(allowed, block, 0)
+            sums += block.sum(axis=0, dtype=np.float64)
+            counts += allowed.sum(axis=0)
+            size = max(size, float(np.abs(block).max()))
+        here.v[:] = here.sign * sums / counts
+        sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
+        sample[~np.isfinite(sample)] = np.nan
+        sample -= np.nanmean(sample, axis=1, keepdims=True)
+        return 2 * float(np.nanstd(sample)), size
+
+    def finish(self, slack: float, most_pops: float, most_reads: float) -> bool:
+        """Make the matching complete and optimal; False where a budget (per row) did not suffice."""
+        here, n = self.market, len(self.market.u)
+        duals = here.u, here.v, here.col_of_row, here.row_of_col
+        taken = here.row_of_col.copy()
+        here.in_slices(
+            lambda first, last: self.paths.tighten(here.cost, here.sign, slack, *duals, taken, *self.rows, first, last)
+        )
+        seen, places = self.spaces[0], [np.empty(n, dtype=np.intp) for _ in range(3)]
+        self.paths.match_tight(
+            here.cost, here.sign, slack if slack < np.inf else 0.0, *duals, *self.rows, seen, *places
+        )
+        state = np.zeros(self.paths.STATE_SLOTS, dtype=np.int64)
+        budget = [int(min(UNBOUNDED, k * n)) for k in (most_pops, most_reads)]
+        status = self.paths.RUNNING
+        while status == self.paths.RUNNING:
+            status = self.paths.search(
+                here.cost, here.sign, *duals, *self.rows, self.key, self.where, self.heap, *self.spaces, self.read_in,
+                state, *budget, SLICE,
+            )  # fmt: skip
+        if status == self.paths.INFEASIBLE:
+            cols = self.spaces[1][: state[self.paths.SETTLED]]
+            raise here.impossible([state[self.paths.TARGET], *here.row_of_col[cols]], cols)
+        if status == self.paths.DONE:
+            matched = here.cost[np.arange(n), here.col_of_row].astype(np.float64)
+            here.u[:] = here.sign * matched - here.v[here.col_of_row]
+        return bool(status == self.paths.DONE)
