@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import measures
-from .certificate import POTENTIAL_SHARE, exact_dot, unscale, unscale_array
-from .costs import DenseCost
+from .certificate import POTENTIAL_SHARE, SLACK_SHARE, exact_dot, unscale, unscale_array
+from .costs import UNIT_ROUNDOFF, DenseCost
 from .problem import Array, Certificate, GroundCost, TransportProblem
 from .solvers import solve_problem
 from .wasserstein import Metric, ground_cost, transport_problem
@@ -87,7 +87,9 @@ def verify(
         dual, violation, size = _judge_potentials(problem, _potential(f, "f", n), _potential(g, "g", m))
     if solved is not None:
         primal, dual = (solved.upper, dual) if plan is None else (primal, solved.lower)
-    scale = max(abs(primal), abs(dual), POTENTIAL_SHARE * size)
+    low, high = problem.cost.range()
+    rounding = unscale(UNIT_ROUNDOFF * problem.mass * (high - low), problem.cost.exponent)
+    scale = max(abs(primal), abs(dual), POTENTIAL_SHARE * size, SLACK_SHARE * rounding)
     gap = (primal - dual) / scale if scale > 0 else 0.0
     violation = violation * problem.mass / scale if violation > 0 < scale else violation
     optimal = abs(gap) <= TOLERANCE and marginal_error <= TOLERANCE and violation <= TOLERANCE

@@ -49,7 +49,7 @@ def linear_program(problem: TransportProblem, *, dual: bool = False) -> Flow:
     costs = reduced / scale if scale > 0 else reduced
     equations = constraints(*problem.shape)[:, rows * problem.shape[1] + cols]
     masses = np.concatenate((problem.row_mass, problem.col_mass)) / problem.total
-    plan = (_dual if dual else _primal)(costs, equations, masses)
+    plan = _highs(costs, equations, masses, dual, problem.cost.forbids)
     used = np.flatnonzero(plan > 1e-12)
     flow = network_simplex(problem, forest_order(rows[used], cols[used], plan[used]))
     size = 3 * matrix.nbytes + 5 * costs.nbytes
@@ -61,22 +61,20 @@ def dual_program(problem: TransportProblem) -> Flow:
     return linear_program(problem, dual=True)
 
 
-def _primal(costs: Array, equations: Any, masses: Array) -> Array:
+def _highs(costs: Array, equations: Any, masses: Array, dual: bool, forbids: bool) -> Array:
+    """The plan that HiGHS finds, as a solution of the primal program or as the multipliers of the dual one."""
     from scipy.optimize import linprog
 
-    return _plan_of(linprog(costs, A_eq=equations, b_eq=masses, method="highs", options=TOLERANCES), "x")
-
-
-def _dual(costs: Array, equations: Any, masses: Array) -> Array:
-    from scipy.optimize import linprog
-
-    result = linprog(-masses, A_ub=equations.T, b_ub=costs, bounds=(None, None), method="highs", options=TOLERANCES)
-    return -_plan_of(result, "ineqlin")
-
-
-def _plan_of(result: Any, part: str) -> Array:
-    if result.status in (2, 3):  # infeasible primal, unbounded dual
-        raise ValueError(NO_PLAN)
-    if result.status != 0:
-        raise NotConverged(f"HiGHS stopped without an optimum: {result.message} Try method='network_simplex'.")
-    return np.asarray(result.x if part == "x" else result.ineqlin.marginals)
+    for presolve in (True, False):
+        options = {**TOLERANCES, "presolve": presolve}
+        if dual:
+            free = (None, None)
+            result = linprog(-masses, A_ub=equations.T, b_ub=costs, bounds=free, method="highs", options=options)
+        else:
+            result = linprog(costs, A_eq=equations, b_eq=masses, method="highs", options=options)
+        if result.status == 0:
+            return np.asarray(-result.ineqlin.marginals if dual else result.x)
+        if result.status in (2, 3) and forbids:  # infeasible primal, unbounded dual
+            raise ValueError(NO_PLAN)
+        # Presolve takes masses below its tolerance for contradictions.
+    raise NotConverged(f"HiGHS stopped without an optimum: {result.message} Try method='network_simplex'.")
