@@ -26,7 +26,7 @@ STATE_SLOTS = 4
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def lane_minima(row, sign, v, low):
-    """Set low[k] to the least sign * row[j] - v[j] over j = k modulo 64, low[64 (c + 1) + k] over those with j // 512 = c.
+    """Least sign * row[j] - v[j]: low[k] of all j = k modulo 64, low[64 (c + 1) + k] of those with j // 512 = c.
 
     `low` needs room for 64 (m // 512 + 2) numbers.
     """
