@@ -171,13 +171,13 @@ COSTS = (
     ("no rows", lambda f: f(np.zeros((0, 3))), ValueError, ("`cost_matrix` must", "(0, 3)")),
     ("no columns", lambda f: f(np.zeros((3, 0))), ValueError, ("`cost_matrix` must", "(3, 0)")),
     ("all nan", lambda f: f(np.full((3, 3), NAN)), ValueError, ("`cost_matrix` must", "[0, 0] = nan")),
-    ("all forbidden", lambda f: f(np.full((3, 3), INF)), ValueError, ("`cost_matrix` must allow", "0", "+inf")),
-    ("a forbidden row", lambda f: f([[1.0, 2.0], [INF, INF]]), ValueError, ("`cost_matrix` must allow", "1", "+inf")),
+    ("all forbidden", lambda f: f(np.full((3, 3), INF)), ValueError, ("`cost_matrix` must allow", "0")),
+    ("a forbidden row", lambda f: f([[1.0, 2.0], [INF, INF]]), ValueError, ("`cost_matrix` must allow", "1")),
     (
         "a forbidden column",
         lambda f: f([[1.0, INF], [2.0, INF]]),
         ValueError,
-        ("`cost_matrix` must allow", "1", "+inf"),
+        ("`cost_matrix` must allow", "1"),
     ),
 )
 

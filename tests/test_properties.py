@@ -103,15 +103,27 @@ def test_bounds_hold_in_rational_arithmetic(problem):
         cases.check_bounds_exactly(ot.solve_cost(cost, a, b, method=method), truth)
 
 
+@given(cases.transport_problems(max_n=5))
+def test_bounds_hold_in_rational_arithmetic_whatever_the_weights(problem):
+    cost, a, b = problem
+    if a is None:
+        a, b = np.full(cost.shape[0], cost.shape[1]), np.full(cost.shape[1], cost.shape[0])
+    truth = naive.exact_cost(cost.tolist(), a.tolist(), b.tolist())
+    result = ot.solve_cost(cost, a, b)
+    cases.check_bounds_exactly(result, truth)
+
+
 @given(
     cases.point_sets(max_n=5, kinds=("grid", "integers", "collinear", "mixed scales", "general")),
     st.sampled_from((("euclidean", 2), ("cityblock", 1), ("chebyshev", 1), ("sqeuclidean", 1), ("cityblock", 3))),
+    st.booleans(),
 )
-def test_bounds_of_point_clouds_hold_in_rational_arithmetic(problem, ground):
-    x, y, _, _ = problem
+def test_bounds_of_point_clouds_hold_in_rational_arithmetic(problem, ground, equal):
+    x, y, a, b = problem
     metric, p = ground
     n, m = len(x), len(y)
-    a, b = np.full(n, m), np.full(m, n)
+    if equal or a is None:
+        a, b = np.full(n, m), np.full(m, n)
     truth = naive.exact_cost(naive.exact_ground_cost(x, y, p, metric), a.tolist(), b.tolist())
     for method in methods(x, y, a, b):
         note(method)

@@ -68,6 +68,42 @@ def test_costs_with_a_known_answer(case, method):
     assert result.value == result.cost
 
 
+def medium_problem(rng, places, weights):
+    """70 points against 50, in the plane, on a grid, on top of each other, in clusters; equal or wild weights."""
+    n, m = 70, 50
+    x, y = {
+        "plane": lambda: (rng.random((n, 2)), rng.random((m, 2))),
+        "grid": lambda: (rng.integers(0, 4, (n, 2)), rng.integers(0, 4, (m, 2))),
+        "clusters": lambda: (rng.normal(size=(n, 3)) * 10.0 ** rng.integers(-4, 2, (n, 1)), rng.normal(size=(m, 3))),
+        "resampled": lambda: ((cloud := rng.random((n, 5))), cloud[rng.integers(0, n, m)]),
+        "line": lambda: (rng.random((n, 1)), rng.random((m, 1))),
+    }[places]()
+    a, b = {
+        "equal": lambda: (np.ones(n), np.full(m, n / m)),
+        "whole": lambda: (rng.integers(0, 9, n), rng.integers(0, 9, m)),
+        "over 20 magnitudes": lambda: (10.0 ** rng.uniform(-20, 0, n), 10.0 ** rng.uniform(-20, 0, m)),
+        "mostly zero": lambda: (rng.random(n) * (rng.random(n) < 0.2), rng.random(m) * (rng.random(m) < 0.2)),
+    }[weights]()
+    return x, y, a, b * (a.sum() / b.sum())
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("weights", ["equal", "whole", "over 20 magnitudes", "mostly zero"])
+@pytest.mark.parametrize("places", ["plane", "grid", "clusters", "resampled", "line"])
+def test_problems_of_some_size_have_one_answer(rng, places, weights, p):
+    x, y, a, b = medium_problem(rng, places, weights)
+    cost = naive.ground_cost(x, y, p)
+    allowed = 1e-13 * cost.max() * math.fsum(a)
+    # HiGHS alone, on the textbook's matrix, to its own tolerance
+    truth = naive.linear_program(cost, a, b) if weights != "over 20 magnitudes" else None
+    methods = methods_for(*cost.shape, x.shape[1], p, equal=False)
+    results = [ot.solve(x, y, a, b, p=p, method=method) for method in methods]
+    for result in results:
+        cases.check_transport(result, cost, a, b)
+        assert abs(result.cost - results[0].cost) <= allowed
+        assert truth is None or abs(result.cost - truth) <= 1e-7 * cost.max() * math.fsum(a)
+
+
 def test_a_result_cannot_be_changed():
     result = ot.solve([0.0, 1.0], [2.0, 3.0])
     for name in ("value", "plan", "f"):
@@ -115,6 +151,42 @@ def test_an_answer_that_cannot_be_certified_raises_with_its_bounds(rng, method):
     assert caught.value.upper >= truth * (1 - 1e-15)
     assert caught.value.upper - caught.value.lower < 1e-12
     assert "rtol" in str(caught.value)
+
+
+def without_its_largest_entry(flow):
+    kept = np.arange(len(flow.mass)) != flow.mass.argmax()
+    return dataclasses.replace(flow, rows=flow.rows[kept], cols=flow.cols[kept], mass=flow.mass[kept])
+
+
+def with_a_negative_cycle(flow):
+    extra = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([-5, 5, 5, -5])
+    rows, cols, mass = (np.append(old, new) for old, new in zip((flow.rows, flow.cols, flow.mass), extra))
+    return dataclasses.replace(flow, rows=rows, cols=cols, mass=mass)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without_its_largest_entry,
+        with_a_negative_cycle,
+        lambda flow: dataclasses.replace(flow, mass=flow.mass // 2),
+        lambda flow: dataclasses.replace(flow, mass=flow.mass[::-1].copy()),
+        lambda flow: dataclasses.replace(flow, cols=flow.cols[::-1].copy()),
+        lambda flow: dataclasses.replace(flow, g=np.zeros_like(flow.g)),
+        lambda flow: dataclasses.replace(flow, g=flow.g + np.arange(len(flow.g))),
+        lambda flow: dataclasses.replace(flow, g=np.full_like(flow.g, np.nan)),
+    ],
+    ids=["drops mass", "negative mass", "half", "wrong masses", "wrong pairs", "no duals", "wrong duals", "nan duals"],
+)
+def test_a_solver_that_errs_is_caught(rng, monkeypatch, spoil):
+    # the certificate stands between every solver and the user: a wrong flow must not pass, whatever is wrong with it
+    from ot_distances.solvers import network_simplex
+
+    solve = network_simplex.network_simplex
+    monkeypatch.setattr(network_simplex, "network_simplex", lambda problem: spoil(solve(problem)))
+    cost, a, b = rng.random((6, 5)), rng.integers(1, 9, 6), rng.integers(1, 9, 5)
+    with pytest.raises(ot.NotConverged):
+        ot.solve_cost(cost, a * b.sum(), b * a.sum(), method="network_simplex")
 
 
 def test_layout_and_kind_of_the_input_do_not_matter(rng):
