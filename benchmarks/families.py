@@ -53,11 +53,16 @@ class Problem:
         return frozenset(found)
 
     @property
-    def size(self) -> int:
-        """Rows times columns: what a dense method has to look at."""
+    def pairs(self) -> int:
+        """Rows times columns."""
         if self.cost is not None:
             return sum(c.size for c in self.cost)
         return len(self.x) * len(self.y)
+
+    @property
+    def size(self) -> int:
+        """What a solver without a tree has to look at: the pairs, or on the line the points."""
+        return len(self.x) + len(self.y) if self.x is not None and self.x.ndim == 1 else self.pairs
 
 
 # --- clouds: (n, rng) -> (x, y) -------------------------------------------------------------------------------------

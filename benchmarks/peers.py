@@ -57,7 +57,7 @@ class Peer:
             return "not its kind of problem"
         if missing := sorted(problem.features - self.can):
             return "cannot: " + ", ".join(missing)
-        return f"more than {self.largest:.0e} pairs" if problem.size > self.largest else None
+        return f"more than {self.largest:.0e} entries" if problem.size > self.largest else None
 
 
 # --- assignment and batch -------------------------------------------------------------------------------------------
@@ -417,7 +417,7 @@ def judge(problem: Problem, answer: Answer) -> Verdict:
         if not abs(answer.value - upper) <= EXACT * scale:
             fault = f"claims {answer.value:.12g}, its plan costs {upper:.12g}"
     lower = answer.bounds[0] if answer.bounds is not None else None
-    if answer.duals is not None and problem.size <= MOST_PRICED:
+    if answer.duals is not None and problem.pairs <= MOST_PRICED:
         total = None if answer.plan is not None and answer.plan[0][2] is None else float(_weights(problem)[0].sum())
         lower = sum(_dual_value(problem, C, f, g, total) for C, (f, g) in zip(pieces, answer.duals, strict=True))
     return Verdict(answer.value, upper, lower, scale, fault)

@@ -221,7 +221,7 @@ def figure_ratios(groups: dict[tuple[str, int], Group], title: str, path: Path) 
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, 0.7), max(high, 1.5))
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
     ax.set_yticks(range(len(families)), families, fontsize=8)
@@ -242,19 +242,20 @@ def figure_times(groups: dict[tuple[str, int], Group], title: str, path: Path) -
     """Seconds against n for the families with most sizes, spread over the table; False if none has two."""
     import matplotlib.pyplot as plt
 
-    sizes = sorted({n for _, n in groups})
-    counted = {f: sorted({n for g, n in groups if g == f}) for f, _ in groups}
-    most = max(map(len, counted.values()))
-    long = [f for f, sizes in counted.items() if len(sizes) == most]
-    if most < 2:
+    families = list(dict.fromkeys(f for f, _ in groups))
+    usual = [n for n in {n for _, n in groups} if 2 * sum((f, n) in groups for f in families) >= len(families)]
+    counted = {f: sorted(n for g, n in groups if g == f and n >= min(usual, default=0)) for f in families}
+    long = [f for f, sizes in counted.items() if len(sizes) > 1]
+    if not long:
         return False
+    sizes = sorted({n for f in long for n in counted[f]})
     chosen = [long[i] for i in np.unique(np.linspace(0, len(long) - 1, CURVES).round().astype(int))]
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     fig, axes = plt.subplots(
         rows,
         columns,
-        figsize=(3.2 * columns, 2.7 * rows + 0.6),
+        figsize=(max(6.4, 3.2 * columns), 2.7 * rows + 0.6),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -330,9 +331,17 @@ def page(
         m = run["machine"]
         lines += [
             f"- `{run['command']}`, {m['date'][:10]}, {m['cpu']} with {m['cores']} cores, {m['system']}, "
-            f"Python {m['python']}, NumPy {m['numpy']}, commit {m.get('commit', 'unknown')}, "
-            f"load before the start {m['load_before']:.1f}"
+            f"Python {m['python']}, NumPy {m['numpy']}, commit {m.get('commit', 'unknown')}"
         ]
+    loads = [r["load"] for g in by_threads.values() for group in g.values() for r in group.values() if r.get("load")]
+    if loads:
+        load = float(np.median(loads))
+        busy = (
+            " **The machine was busy with other work: take these ratios as rough.**"
+            if load > max(by_threads) + 1
+            else ""
+        )
+        lines += ["", f"Median load while running, these runs included: {load:.1f}.{busy}"]
     (out / f"{name}.md").write_text("\n".join(lines).rstrip() + "\n")
     return out / f"{name}.md"
 

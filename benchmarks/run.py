@@ -254,7 +254,8 @@ class Race:
         for name, result in results.items():
             if result["wall"]:
                 self.seen[suite, family, name] = (n, min(result["wall"]))
-        where = {"suite": suite, "family": family, "n": n, "seed": seed}
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        where = {"suite": suite, "family": family, "n": n, "seed": seed, "load": load}
         return [{**where, "solver": name, **result} for name, result in results.items()]
 
     def _take_turns(self, results: dict[str, dict[str, Any]]) -> None:
@@ -291,14 +292,12 @@ def machine() -> dict[str, Any]:
 
 
 def _platform(model: str) -> dict[str, Any]:
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "cpu": model,
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "load_before": load,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 

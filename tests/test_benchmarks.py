@@ -171,6 +171,16 @@ def test_all_solvers_are_called_rightly_and_agree(suite, family):
         assert error <= next(peer.tolerance for peer in PEERS if peer.name == name), (name, error, verdicts)
 
 
+def test_solvers_are_asked_by_what_they_look_at():
+    lap, pot = (next(peer for peer in PEERS if peer.name == name) for name in ("SciPy", "POT"))
+    line = made("line", "Gauss, n = m, p=1", 100_000)
+    assert lap.refuses("line", line) is None and line.pairs == 10**10
+    cloud = replace(line, x=line.x[:, None], y=line.y[:, None])
+    assert "entries" in lap.refuses("points", cloud)
+    assert lap.refuses("transport", cloud) == "not its kind of problem"
+    assert pot.refuses("assignment", made("assignment", "sparse with +inf")) == "cannot: forbidden"
+
+
 # --- the clock ------------------------------------------------------------------------------------------------------
 
 
