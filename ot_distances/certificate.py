@@ -9,6 +9,7 @@ costs and the masses is added to the bounds.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ POTENTIAL_SHARE = 2.0**-10
 # Where float64 weights leave the cost itself open by `slack`, nothing below slack * 2**32 can be told to 9 digits.
 SLACK_SHARE = 2.0**32
 
+
+# Terms that Python's own exact sum adds up as fast as vector operations.
+FEW = 500
 
 # A power of two so large or small that every float becomes inf or 0 under it.
 FAR = 10_000
@@ -62,7 +66,7 @@ def exact_sum(values: Array) -> float:
     The error is below log2(n)**2 * u**2 of the sum of absolute values (Ogita, Rump & Oishi, SIAM J. Sci. Comput. 2005).
     """
     carry = 0.0
-    while len(values) > 1:
+    while len(values) > FEW:
         half = len(values) // 2
         odd = values[2 * half :]
         a, b = values[:half], values[half : 2 * half]
@@ -70,7 +74,7 @@ def exact_sum(values: Array) -> float:
         back = total - a
         carry += float(((a - (total - back)) + (b - back)).sum())
         values = np.concatenate((total, odd))
-    return float(values[0]) + carry if len(values) else 0.0
+    return math.fsum([*values.tolist(), carry])
 
 
 def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
@@ -242,14 +246,18 @@ def unscale(value: float, exponent: float, direction: int = 0) -> float:
     factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     if factor != 1 and direction:
         value += direction * abs(value) * 4 * UNIT_ROUNDOFF
-    with np.errstate(over="ignore", under="ignore"):
-        result = float(np.ldexp(value * factor, whole))
-    if direction and value != 0 and (not math.isfinite(result) or abs(result) < np.finfo(float).tiny):
-        result = float(np.nextafter(result, direction * math.inf))
+    try:
+        result = math.ldexp(value * factor, whole)
+    except OverflowError:
+        result = math.copysign(math.inf, value)
+    if direction and value != 0 and (not math.isfinite(result) or abs(result) < sys.float_info.min):
+        result = math.nextafter(result, direction * math.inf)
     return max(result, 0.0) if value >= 0 else result
 
 
 def unscale_array(potential: Array, exponent: float) -> Array:
+    if exponent == 0:
+        return potential
     whole = _whole(exponent)
     factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     with np.errstate(over="ignore", under="ignore"):

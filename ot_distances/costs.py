@@ -21,6 +21,9 @@ BLOCK_ENTRIES = 2**16
 # A cost matrix within these binary exponents is left as it is: squares and sums of its entries stay normal numbers.
 SAFE_EXPONENT = 300
 
+# An allocation that no machine refuses.
+MODEST_BYTES = 2**26
+
 # Powers and squares below this have lost digits, or all of themselves.
 VANISHING = 2.0**-960
 
@@ -73,6 +76,8 @@ def require_memory(size: int, what: str, cure: str) -> None:
     MemoryError
         With the number of bytes needed and available.
     """
+    if size < MODEST_BYTES:
+        return
     try:
         with open("/proc/meminfo") as lines:
             available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -252,9 +257,13 @@ class PointCost(_Blockwise):
         return bool(((entries < VANISHING) & (self.x[rows] != self.y[cols]).any(axis=1)).any())
 
     def range(self) -> tuple[float, float]:
+        return 0.0, self._largest
+
+    @cached_property
+    def _largest(self) -> float:
         low, high = np.minimum(self.x.min(0), self.y.min(0)), np.maximum(self.x.max(0), self.y.max(0))
         corner = PointCost(low[None], high[None], self.metric, self.p)
-        return 0.0, float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)
+        return float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)
 
     def least(self) -> float:
         if self.x.shape[1] > 1:
