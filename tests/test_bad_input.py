@@ -131,6 +131,24 @@ POINTS = (
         ("`metric` must return", "[0, 0] = -1"),
     ),
     (
+        "metric that is negative, p = inf",
+        lambda f: f(X, Y, p=INF, metric=lambda s, t: np.full((len(s), len(t)), -1.0)),
+        ValueError,
+        ("`metric` must return", "[0, 0] = -1"),
+    ),
+    (
+        "metric that returns words",
+        lambda f: f(X, Y, metric=lambda s, t: [["far"] * len(t)] * len(s)),
+        TypeError,
+        ("`metric` must", "numbers"),
+    ),
+    (
+        "metric that returns complex numbers",
+        lambda f: f(X, Y, metric=lambda s, t: np.full((len(s), len(t)), 1j)),
+        TypeError,
+        ("`metric` must", "real", "complex128"),
+    ),
+    (
         "unknown method",
         lambda f: f(X, Y, method="sinkhorn"),
         ValueError,
@@ -334,6 +352,12 @@ OTHERS = (
         ("`cost_matrix` must", "[0, 0] = nan"),
     ),
     (
+        "no threads",
+        lambda: ot.wasserstein(np.zeros((2, 3, 1)), np.zeros((2, 3, 1)), n_jobs=0),
+        ValueError,
+        ("`n_jobs` must", "0"),
+    ),
+    (
         "batches of different length",
         lambda: ot.wasserstein(np.zeros((2, 3, 1)), np.zeros((3, 3, 1))),
         ValueError,
@@ -406,6 +430,19 @@ def test_a_matrix_that_cannot_fit_is_refused_with_its_size():
     x = np.zeros((3_000_000, 2))
     with pytest.raises(MemoryError, match=r"\d[\d,]+ bytes"):
         ot.solve(x, x, method="lp")
+
+
+def test_a_metric_that_writes_to_its_points_cannot_touch_the_users():
+    x, y = np.ones((3, 2)), np.zeros((2, 2))
+
+    def metric(s, t):
+        cost = np.abs(s[:, None] - t).sum(-1)
+        s *= 0
+        return cost
+
+    with pytest.raises(ValueError, match="read-only"):
+        ot.wasserstein(x, y, metric=metric)
+    assert (x == 1).all()
 
 
 def test_the_first_of_many_bad_entries_is_named():

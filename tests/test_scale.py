@@ -174,6 +174,30 @@ def test_one_huge_row_leaves_the_assignment_as_it_was(rng, huge):
     assert cost[result.rows, result.cols].sum() == base.cost
 
 
+@pytest.mark.parametrize("method", ["auto", "assignment", "network_simplex", "lp"])
+@pytest.mark.parametrize(("large", "small"), [(1e50, 1e-50), (1e200, 1e-200), (1e300, 1e-300), (1e308, 5e-324)])
+def test_small_costs_beside_huge_ones_are_found_or_refused_but_never_wrong(large, small, method):
+    try:
+        result = ot.solve_cost([[large, small], [small, large]], method=method)
+        assert result.cost == small
+    except ot.NotConverged as refusal:
+        assert large > 1e100  # costs 600 orders apart leave the range in which they could be scaled
+        result = refusal
+    assert result.lower <= small <= result.upper
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-150, 1e150, 1e200])
+def test_a_metric_function_may_use_any_unit(rng, scale):
+    x, y = rng.random((5, 2)), rng.random((6, 2))
+
+    def metric(s, t):
+        return scale * np.abs(s[:, None] - t).sum(-1)
+
+    for p in (1, 2, 3, INF):
+        expected = scale * ot.wasserstein(x, y, p=p, metric="cityblock")
+        assert ot.wasserstein(x, y, p=p, metric=metric) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
 def test_large_entries_beside_small_ones_do_not_hide_the_optimum():
     # of the kind of POT issue 229: a few entries dwarf the rest, and the answer is made of the rest
     for large in (1e5, 1e9, 1e14):
