@@ -60,7 +60,8 @@ def to_numpy(array: Any) -> np.ndarray:
     """The same numbers as a numpy array on the host (no copy where none is needed)."""
     kind = library(array)
     if kind == "torch":
-        return np.asarray(array.detach().cpu())
+        host = array.detach().cpu()
+        return np.asarray(host.float() if str(host.dtype) == "torch.bfloat16" else host)  # numpy has no such type
     if kind == "cupy":
         return np.asarray(array.get())
     return np.asarray(array)

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import measures
+from ._arrays import library
 from .costs import METRICS, DenseCost, PointCost, from_callable
 from .problem import Array, GroundCost, Transport, TransportProblem
 from .solvers import METHODS, solve_problem
@@ -95,12 +97,13 @@ def wasserstein(
     >>> wasserstein([[0, 0], [0, 4]], [[3, 0], [3, 4]], p=2)
     3.0
     """
-    options: dict[str, Any] = {"p": p, "metric": metric, "method": method, "rtol": rtol}
-    if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
-        return solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options).value
-    batch = _batch(x, y, a, b)
-    with ThreadPoolExecutor(n_jobs) as pool:
-        return np.array(list(pool.map(lambda one: solve(*one, **options).value, batch)))
+    transports = partial(_transports, p=p, method=method, rtol=rtol, n_jobs=n_jobs, progress=progress)
+    if library(x, y, a, b) == "torch":
+        from . import _torch
+
+        return _torch.wasserstein(x, y, a, b, p, metric, transports)
+    results, batched = transports(x, y, a, b, metric=metric)
+    return np.array([one.value for one in results]) if batched else results[0].value
 
 
 def solve(
@@ -203,7 +206,12 @@ def solve_cost(
     measures.tolerance(rtol)
     measures.option(method, "method", METHODS)
     cost = DenseCost(measures.cost_matrix(cost_matrix))
-    return _run(transport_problem(cost, a, b), method, rtol, progress)
+    result = _run(transport_problem(cost, a, b), method, rtol, progress)
+    if library(cost_matrix, a, b) == "torch":
+        from . import _torch
+
+        return _torch.with_gradient(result, cost_matrix, a, b)
+    return result
 
 
 def ground_cost(x: Array, y: Array, metric: Metric, p: float) -> GroundCost:
@@ -228,6 +236,17 @@ def transport_problem(
     balanced = measures.balance(*checked, n, m, measures.mass_tolerance(a, b), names)
     row_mass, col_mass, total, exact = measures.integer_masses(*balanced)
     return TransportProblem(cost, *balanced, row_mass, col_mass, total, exact, power)
+
+
+def _transports(
+    x: Any, y: Any, a: Any, b: Any, *, n_jobs: int | None, progress: bool, **options: Any
+) -> tuple[list[Transport], bool]:
+    """The transport of each pair of point sets, and whether they came as a batch."""
+    if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
+        return [solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options)], False
+    batch = _batch(x, y, a, b)
+    with ThreadPoolExecutor(n_jobs) as pool:
+        return list(pool.map(lambda one: solve(*one, **options), batch)), True
 
 
 def _run(problem: TransportProblem, method: str, rtol: float, progress: bool) -> Transport:

@@ -1,0 +1,257 @@
+"""Distances and costs as tensors that know their gradients. Imported only once a tensor has arrived.
+
+The envelope theorem is the whole idea (docs/gradients.md). At the optimum a small move of the points changes the cost
+as if the plan stood still, and a small change of the weights changes it by the potentials. So the solver stays outside
+of the graph, and what is kept for backward is a cost for each pair of the plan, never the n x m matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, wraps
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._arrays import to_numpy
+from .problem import Array, Transport
+
+# A metric of the user's takes blocks of points. It sees the pairs of a plan so many at a time, in a block of which the
+# diagonal is used.
+PAIRS = 32
+
+# Differences outside of this range are scaled before they are squared.
+SAFE = 2.0**-400, 2.0**400
+
+# Between these, potentials in the user's units have kept all digits that a gradient needs.
+COSTS = 2.0**-900, 2.0**1000
+
+# d(x_k, y_k) from the differences, (k, d) -> (k,). Each row has the subgradient 0 where points coincide.
+DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
+    "euclidean": lambda difference: torch.linalg.vector_norm(difference, dim=-1),
+    "sqeuclidean": lambda difference: difference.square().sum(-1),
+    "cityblock": lambda difference: difference.abs().sum(-1),
+    "chebyshev": lambda difference: difference.abs().amax(-1),
+}
+
+
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, before which torch.compile breaks the graph: no solver is traced.
+
+    `torch.compiler.disable` loads the compiler, seconds that a program without it need not spend: only a trace asks.
+    """
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args)
+        return function(*args)
+
+    return call
+
+
+@untraced
+def wasserstein(
+    x: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+    p: float,
+    metric: str | Callable[..., Any],
+    transports: Callable[..., tuple[list[Transport], bool]],
+) -> Tensor:
+    """W_p of tensors, (B,) or 0-d, in their dtype and on their device; `transports` solves what is detached."""
+    ground = _on_blocks(metric, x, y) if callable(metric) else metric
+    results, batched = transports(*map(_detached, (x, y, a, b)), metric=ground)
+    value = torch.tensor([one.value for one in results], dtype=torch.float64)
+    if torch.is_grad_enabled() and (callable(metric) or _needs_gradient(x, y, a, b)):
+        value = _attach(results, value, partial(_pair_costs, metric, x, y), a, b, float(p))
+    return _like_inputs(value if batched else value[0], x, y, a, b)
+
+
+@untraced
+def with_gradient(result: Transport, cost_matrix: Any, a: Any, b: Any) -> Transport:
+    """The result of `solve_cost` with value and cost as one tensor, differentiable in the matrix and the weights."""
+    value = torch.tensor([result.cost], dtype=torch.float64)
+    if torch.is_grad_enabled() and _needs_gradient(cost_matrix, a, b):
+        value = _attach([result], value, partial(_entries, cost_matrix), a, b, 1.0)
+    tensor: Any = _like_inputs(value[0], cost_matrix, a, b)
+    return replace(result, value=tensor, cost=tensor)
+
+
+@dataclass(frozen=True)
+class _Optimum:
+    """What the solver found for B problems, with all pairs of all plans in a row."""
+
+    value: Tensor  # (B,)
+    owner: Tensor  # (k,) the problem that a pair belongs to
+    share: Tensor  # (k,) mass of a pair; for p = inf 1 on one longest move of each problem, else 0
+    f: Tensor | None  # (B, n) potentials with mean 0, where the weights a have gradients
+    g: Tensor | None  # (B, m)
+    power: float
+
+
+class _Envelope(torch.autograd.Function):
+    """(sum of share * cost**p) ** (1/p) at the optimum: (k,) costs of pairs, (B, n) and (B, m) weights -> (B,)."""
+
+    @staticmethod
+    def forward(costs: Tensor, a: Tensor | None, b: Tensor | None, optimum: _Optimum) -> Tensor:
+        return optimum.value.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        costs, _, _, ctx.optimum = inputs
+        ctx.save_for_backward(costs, output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        costs, value = ctx.saved_tensors
+        optimum, (gradient,) = ctx.optimum, gradients
+        power, share, weight = optimum.power, optimum.share, gradient
+        if power not in (1.0, np.inf):
+            # W**(1-p) c**(p-1) as (c / W)**(p-1): no power leaves the range, and all is 0 at W = 0.
+            unit = torch.where(value > 0, value, 1.0)
+            share = share * (costs / unit[optimum.owner]) ** (power - 1)
+            weight = gradient * torch.where(value > 0, unit ** (1 - power) / power, 0.0)
+        elif power == np.inf:  # the longest move stays the longest while the weights change a little
+            weight = gradient * 0.0
+        needed = ctx.needs_input_grad
+        return (
+            gradient[optimum.owner] * share if needed[0] else None,
+            weight[:, None] * optimum.f if needed[1] else None,
+            weight[:, None] * optimum.g if needed[2] else None,
+            None,
+        )
+
+
+def _attach(
+    results: Sequence[Transport], value: Tensor, costs_at: Callable[[Tensor, Tensor], Tensor], a: Any, b: Any, p: float
+) -> Tensor:
+    """The value, (B,), with its gradient in the costs of the plans' pairs and in the weights."""
+    rows, cols, share = _pairs(results)
+    costs = costs_at(rows, cols)
+    owner = torch.from_numpy(np.repeat(np.arange(len(results)), [one.plan.nnz for one in results]))
+    if p == np.inf:
+        share = _longest(costs.detach(), owner, len(results))
+    elif p > 1 and _needs_gradient(a, b):
+        _require_range(results)
+    f = _centred([one.f for one in results]) if _needs_gradient(a) else None
+    g = _centred([one.g for one in results]) if _needs_gradient(b) else None
+    weights = [
+        side.to("cpu", torch.float64).expand(len(results), -1) if _needs_gradient(side) else None for side in (a, b)
+    ]
+    attached: Tensor = _Envelope.apply(costs, *weights, _Optimum(value, owner, share, f, g, p))
+    return attached
+
+
+def _pairs(results: Sequence[Transport]) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, columns and masses of all plans, (k,) each, as if the problems of a batch were stacked."""
+    n, m = results[0].plan.shape
+    rows = np.concatenate([one.plan.row + k * n for k, one in enumerate(results)])
+    cols = np.concatenate([one.plan.col + k * m for k, one in enumerate(results)])
+    mass = np.concatenate([one.plan.data for one in results])
+    return torch.from_numpy(rows), torch.from_numpy(cols), torch.from_numpy(mass)
+
+
+def _centred(potentials: Sequence[Array]) -> Tensor:
+    """The part along the simplex: weights that keep their sum do not see a constant."""
+    return torch.from_numpy(np.stack([one - one.mean() for one in potentials]))
+
+
+def _longest(costs: Tensor, owner: Tensor, problems: int) -> Tensor:
+    """1 at the first of the longest moves of each problem, 0 elsewhere."""
+    share = torch.zeros_like(costs)
+    for k in range(problems):
+        mine = torch.nonzero(owner == k)[:, 0]
+        share[mine[costs[mine].argmax()]] = 1.0
+    return share
+
+
+def _pair_costs(metric: str | Callable[..., Any], x: Any, y: Any, rows: Tensor, cols: Tensor) -> Tensor:
+    """The distance of each pair, (k,) float64 on the host, in the graph of x and y."""
+    if callable(metric):
+        x_pairs, y_pairs = _select(_tensor(x, like=y), rows), _select(_tensor(y, like=x), cols)
+        starts = range(0, len(rows), PAIRS)
+        blocks = [metric(x_pairs[k : k + PAIRS], y_pairs[k : k + PAIRS]) for k in starts]
+        return torch.cat([block.diagonal() for block in map(_require_tensor, blocks)]).to("cpu", torch.float64)
+    x_pairs, y_pairs = (
+        _select(_tensor(points, torch.float64, "cpu"), index) for points, index in ((x, rows), (y, cols))
+    )
+    difference = x_pairs - y_pairs
+    distance = DISTANCES[metric]
+    largest = float(difference.detach().abs().max())
+    if metric == "sqeuclidean" or largest == 0 or SAFE[0] < largest < SAFE[1]:
+        return distance(difference)
+    unit = 2.0 ** np.frexp(largest)[1]
+    return distance(difference / unit) * unit
+
+
+def _entries(cost_matrix: Any, rows: Tensor, cols: Tensor) -> Tensor:
+    matrix = _tensor(cost_matrix)
+    return matrix[rows.to(matrix.device), cols.to(matrix.device)].to("cpu", torch.float64)
+
+
+def _select(points: Tensor, index: Tensor) -> Tensor:
+    """Points (n, d), (n,) or (B, n, d) as rows, taken at the index."""
+    flat = points.reshape(-1, points.shape[-1] if points.ndim > 1 else 1)
+    if len(index) == len(flat) and bool((index == torch.arange(len(flat))).all()):
+        return flat  # a permutation in the order of its rows
+    return flat.index_select(0, index.to(points.device))
+
+
+def _on_blocks(metric: Callable[..., Any], x: Any, y: Any) -> Callable[[Array, Array], Array]:
+    """The user's metric for the solver's blocks: it sees tensors of the kind that it was written for."""
+    kinds = [(one.dtype, one.device) for one in (_tensor(x, like=y), _tensor(y, like=x))]
+
+    def blocks(*sides: Array) -> Array:
+        with torch.no_grad():
+            tensors = [torch.as_tensor(s, dtype=dtype, device=where) for s, (dtype, where) in zip(sides, kinds)]
+            return to_numpy(metric(*tensors))
+
+    return blocks
+
+
+def _require_tensor(block: Any) -> Tensor:
+    if isinstance(block, Tensor):
+        return block
+    raise TypeError(
+        f"`metric` must return a tensor where tensors are compared, but it returned a {type(block).__name__}. "
+        "Write it with torch's functions, or compare under torch.no_grad()."
+    )
+
+
+def _require_range(results: Sequence[Transport]) -> None:
+    for one in results:
+        if one.value > 0 and not COSTS[0] < one.cost < COSTS[1]:
+            raise ValueError(
+                f"`x` and `y` must keep the cost W**p within [1e-270, 1e300] where weights have gradients, but it is "
+                f"{one.cost:.3g} at W = {one.value:.3g}. Choose another unit of length."
+            )
+
+
+def _tensor(value: Any, dtype: Any = None, device: Any = None, like: Any = None) -> Tensor:
+    """`value` in the graph it belongs to; what is no tensor becomes one, of the kind of `like` where that is one."""
+    if not isinstance(value, Tensor):
+        like = like if isinstance(like, Tensor) else torch.empty(0, dtype=torch.float64)
+        value = torch.as_tensor(np.asarray(value), dtype=like.dtype, device=like.device)
+    return value if dtype is None else value.to(device, dtype)
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _needs_gradient(*values: Any) -> bool:
+    return any(isinstance(value, Tensor) and value.requires_grad for value in values)
+
+
+def _like_inputs(value: Tensor, *inputs: Any) -> Tensor:
+    """The value in the dtype that torch gives to a sum of the inputs, on the device of the first."""
+    tensors = [one for one in inputs if isinstance(one, Tensor)]
+    dtype = tensors[0].dtype
+    for one in tensors[1:]:
+        dtype = torch.promote_types(dtype, one.dtype)
+    return value.to(tensors[0].device, dtype if dtype.is_floating_point else torch.get_default_dtype())
