@@ -233,6 +233,11 @@ class PointCost(_Blockwise):
         return value if power == 1 else np.power(value, power, out=value)
 
     @cached_property
+    def line_orders(self) -> tuple[Array, Array]:
+        """What sorts the rows and the columns by their first coordinate."""
+        return np.argsort(self.x[:, 0]), np.argsort(self.y[:, 0])
+
+    @cached_property
     def _columns(self) -> Array:
         return np.ascontiguousarray(self.y.T)  # (d, m)
 
@@ -281,42 +286,26 @@ class PointCost(_Blockwise):
         n, m = self.shape
         if self.x.shape[1] > 1 or n * m <= LINE_ENTRIES:
             return super().row_transform(g)
-        cols = np.flatnonzero(g > -np.inf)
-        cols = cols[np.argsort(self.y[cols, 0], kind="stable")]
-        rows = np.argsort(self.x[:, 0], kind="stable")
+        rows, cols = self.line_orders
+        cols = cols[g[cols] > -np.inf]
         f = np.empty(n)
         f[rows] = _line_transform(self.select(rows, cols), g[cols])
         return f
 
 
 def _line_transform(cost: PointCost, g: Array) -> Array:
-    """min_j C_ij - g_j for sorted points on a line, by divide and conquer over the rows.
+    """min_j C_ij - g_j for sorted points on a line, in O((n + m) log n).
 
     The leftmost minimiser of a Monge matrix moves right from row to row (Aggarwal, Klawe, Moran, Shor & Wilber,
-    Algorithmica 1987), so each level of rows halfway between known ones reads O(n + m) entries. A tie that rounding
-    decides the wrong way costs the rows below it no more than that rounding, once for each level: the result is
-    lowered by so much, and is then a rigorous bound.
+    Algorithmica 1987). A tie that rounding decides the wrong way costs the rows between no more than that rounding,
+    once for each level of the recursion: the result is lowered by so much, and is then a rigorous bound.
     """
-    n, m = cost.shape
-    f, best = np.empty(n), np.empty(n, dtype=np.intp)
-    stride = 2 ** (n - 1).bit_length()
-    levels = 1
-    while stride >= 1:
-        rows = np.arange(stride - 1, n, 2 * stride)
-        if len(rows):
-            first = np.where(rows >= stride, best[np.maximum(rows - stride, 0)], 0)
-            last = np.where(rows + stride < n, best[np.minimum(rows + stride, n - 1)], m - 1)
-            counts = last - first + 1
-            ends = np.cumsum(counts)
-            owner = np.repeat(np.arange(len(rows)), counts)
-            cols = np.arange(ends[-1]) + (first - (ends - counts))[owner]
-            values = cost.entries(rows[owner], cols) - g[cols]
-            f[rows] = np.minimum.reduceat(values, ends - counts)
-            hits = np.flatnonzero(values == f[rows][owner])
-            leftmost = np.diff(owner[hits], prepend=-1) > 0
-            best[rows] = cols[hits[leftmost]]
-        stride //= 2
-        levels += 1
+    from .kernels.line import monge_minima
+
+    f = np.empty(cost.shape[0])
+    degree = float(METRICS[cost.metric].degree * cost.p)
+    x, y = np.ascontiguousarray(cost.x[:, 0]), np.ascontiguousarray(cost.y[:, 0])
+    levels = monge_minima(x, y, g, degree, f, np.empty(4 * 64, dtype=np.int64))
     rounding = 4 * (cost.relative_error + UNIT_ROUNDOFF) * (np.abs(f).max() + np.abs(g).max())
     return f - levels * rounding
 

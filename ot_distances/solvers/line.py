@@ -25,8 +25,7 @@ def line(problem: TransportProblem) -> Flow:
     if not isinstance(cost, PointCost):
         raise TypeError("the line solver takes points")
     n, m = problem.shape
-    row_order = np.argsort(cost.x[:, 0], kind="stable")
-    col_order = np.argsort(cost.y[:, 0], kind="stable")
+    row_order, col_order = cost.line_orders
     row_ends = np.cumsum(problem.row_mass[row_order])
     col_ends = np.cumsum(problem.col_mass[col_order])
 
