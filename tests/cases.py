@@ -12,6 +12,7 @@ import naive
 import numpy as np
 from hypothesis.extra import numpy as hnp
 
+import ot_distances as ot
 from ot_distances.solvers import METHODS
 
 ORDERS = (1, 1.5, 2, 3, math.inf)
@@ -222,6 +223,34 @@ def exact_problems(draw, max_n=5):
     n, m = draw(st.integers(1, max_n)), draw(st.integers(1, max_n))
     a, b = draw(whole_masses(n, m))
     return draw(cost_matrices(n, m)), a, b
+
+
+def _every_method(solve, expected):
+    """The result of each row of the solver table that takes the problem, by name; those in `expected` must."""
+    results = {}
+    for method in METHODS:
+        try:
+            results[method] = solve(method)
+        except ValueError as refusal:
+            if "`method` must suit" not in str(refusal):
+                raise
+        else:
+            assert results[method].method == method or method == "auto"
+    assert results.keys() >= set(expected), f"only {list(results)} took the problem"
+    return results
+
+
+def solve_all(x, y, a=None, b=None, **options):
+    """`solve` by every method that applies; a line or equal weights must find those that are made for them."""
+    expected = ["auto", "network_simplex", "lp"] + ["1d"] * (np.ndim(x) == 1 or np.shape(x)[1] == 1)
+    if len(x) == len(y) and (a is None or (np.ptp(a) == 0 and np.ptp(b) == 0)):
+        expected.append("assignment")
+    return _every_method(lambda method: ot.solve(x, y, a, b, method=method, **options), expected)
+
+
+def solve_cost_all(cost, a=None, b=None):
+    """`solve_cost` by every method that applies."""
+    return _every_method(lambda method: ot.solve_cost(cost, a, b, method=method), ["auto", "network_simplex", "lp"])
 
 
 def check_plan(plan, a, b):

@@ -27,14 +27,6 @@ def filled(a, b, n, m):
     return a, cases.uniform(m, math.fsum(a)) if b is None else np.asarray(b, float)
 
 
-def methods(x, y, a, b):
-    """Every method that applies to these points."""
-    names = ["network_simplex", "lp", "auto"] + ["1d"] * (x.shape[1] == 1)
-    if len(x) == len(y) and (a is None or (np.ptp(a) == 0 and np.ptp(b) == 0)):
-        names.append("assignment")
-    return names
-
-
 @given(cases.point_sets(), st.sampled_from(FINITE_ORDERS), st.sampled_from(("euclidean", "cityblock", "chebyshev")))
 def test_every_solver_finds_the_optimum_of_point_clouds(problem, p, metric):
     x, y, a, b = problem
@@ -42,9 +34,8 @@ def test_every_solver_finds_the_optimum_of_point_clouds(problem, p, metric):
     full_a, full_b = filled(a, b, *cost.shape)
     truth = float(naive.exact_cost(cost.tolist(), full_a.tolist(), full_b.tolist()))
     allowed = SLACK * math.fsum(full_a) * cost.max()
-    for method in methods(x, y, a, b):
+    for method, result in cases.solve_all(x, y, a, b, p=p, metric=metric).items():
         note(method)
-        result = ot.solve(x, y, a, b, p=p, metric=metric, method=method)
         cases.check_transport(result, cost, full_a, full_b)
         assert abs(result.cost - truth) <= allowed
         assert result.lower - allowed <= truth <= result.upper + allowed
@@ -57,8 +48,9 @@ def test_on_a_line_the_quantile_formula_holds(problem, p):
     full_a, full_b = filled(a, b, len(x), len(y))
     truth = naive.quantile_cost(x, y, full_a, full_b, p)
     allowed = SLACK * math.fsum(full_a) * np.abs(x - y.T).max() ** p
-    for method in ("1d", "auto", "network_simplex"):
-        assert abs(ot.solve(x, y, a, b, p=p, method=method).cost - truth) <= allowed
+    for method, result in cases.solve_all(x, y, a, b, p=p).items():
+        note(method)
+        assert abs(result.cost - truth) <= allowed
 
 
 @given(cases.point_sets(max_n=5), st.sampled_from(("euclidean", "cityblock", "chebyshev")), st.data())
@@ -70,9 +62,8 @@ def test_the_bottleneck_is_the_least_threshold(problem, metric, data):
     truth = naive.bottleneck(distance.tolist(), a.tolist(), b.tolist())
     if x.shape[1] == 1:
         assert naive.quantile_cost(x, y, a, b, INF) == truth
-    for method in ("auto", "network_simplex", "lp") + ("1d",) * (x.shape[1] == 1):
+    for method, result in cases.solve_all(x, y, a, b, p=INF, metric=metric).items():
         note(method)
-        result = ot.solve(x, y, a, b, p=INF, metric=metric, method=method)
         cases.check_plan(result.plan, a, b)
         assert result.value == pytest.approx(truth, rel=1e-14)
         assert result.lower <= truth * (1 + 1e-14) and result.upper >= truth * (1 - 1e-14)
@@ -85,7 +76,7 @@ def test_every_solver_finds_the_optimum_of_a_cost_matrix(problem):
     full_a, full_b = filled(a, b, *cost.shape)
     truth = float(naive.exact_cost(cost.tolist(), full_a.tolist(), full_b.tolist()))
     allowed = SLACK * math.fsum(full_a) * np.abs(cost).max()
-    results = {name: ot.solve_cost(cost, a, b, method=name) for name in ("auto", "network_simplex", "lp")}
+    results = cases.solve_cost_all(cost, a, b)
     results["lp_primal"] = ot.lp_primal(cost, full_a, full_b)
     results["lp_dual"] = ot.lp_dual(cost, full_a, full_b)
     for name, result in results.items():
@@ -99,8 +90,9 @@ def test_every_solver_finds_the_optimum_of_a_cost_matrix(problem):
 def test_bounds_hold_in_rational_arithmetic(problem):
     cost, a, b = problem
     truth = naive.exact_cost(cost.tolist(), a.tolist(), b.tolist())
-    for method in ("network_simplex", "lp"):
-        cases.check_bounds_exactly(ot.solve_cost(cost, a, b, method=method), truth)
+    for method, result in cases.solve_cost_all(cost, a, b).items():
+        note(method)
+        cases.check_bounds_exactly(result, truth)
 
 
 @given(cases.transport_problems(max_n=5))
@@ -109,8 +101,9 @@ def test_bounds_hold_in_rational_arithmetic_whatever_the_weights(problem):
     if a is None:
         a, b = np.full(cost.shape[0], cost.shape[1]), np.full(cost.shape[1], cost.shape[0])
     truth = naive.exact_cost(cost.tolist(), a.tolist(), b.tolist())
-    result = ot.solve_cost(cost, a, b)
-    cases.check_bounds_exactly(result, truth)
+    for method, result in cases.solve_cost_all(cost, a, b).items():
+        note(method)
+        cases.check_bounds_exactly(result, truth)
 
 
 @given(
@@ -125,9 +118,9 @@ def test_bounds_of_point_clouds_hold_in_rational_arithmetic(problem, ground, equ
     if equal or a is None:
         a, b = np.full(n, m), np.full(m, n)
     truth = naive.exact_cost(naive.exact_ground_cost(x, y, p, metric), a.tolist(), b.tolist())
-    for method in methods(x, y, a, b):
+    for method, result in cases.solve_all(x, y, a, b, p=p, metric=metric).items():
         note(method)
-        cases.check_bounds_exactly(ot.solve(x, y, a, b, p=p, metric=metric, method=method), truth)
+        cases.check_bounds_exactly(result, truth)
 
 
 @given(st.integers(1, 7), st.data())
