@@ -80,6 +80,14 @@ bench-%: $(VENV)/installed-bench
 	@mkdir -p benchmarks/results
 	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl
 
+.PHONY: report
+report: $(VENV)/installed-bench ## The pages and figures of docs/benchmarks, from all results so far
+	@$(BIN)/python -m benchmarks.report benchmarks/results/*.jsonl --out docs/benchmarks
+
+.PHONY: texts
+texts: $(VENV)/installed-test ## docs/texts.md: the source texts' examples, computed again
+	@$(BIN)/python -m benchmarks.texts
+
 .PHONY: notebooks
 notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw
 	@$(BIN)/python docs/notebooks/run.py
