@@ -99,11 +99,13 @@ def bound(problem: TransportProblem, flow: Flow, cost: float, f: Array, g: Array
     below, above = _mass_slack(problem, flow, f, g)
     lower = dual - abs(dual) * relative - below if math.isfinite(dual) else -math.inf
     upper = cost + abs(cost) * relative + above
-    if problem.cost.vanishes(flow.rows, flow.cols):
-        upper += VANISHING
+    vanishing = problem.cost.vanishes(flow.rows, flow.cols)
+    upper += VANISHING if vanishing else 0.0
     if problem.cost.range()[0] >= 0:
         lower = max(lower, 0.0)
-    scale = max(abs(lower), abs(upper), POTENTIAL_SHARE * size, SLACK_SHARE * max(below, above))
+    scale = max(abs(lower), abs(upper))
+    if not vanishing:
+        scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * max(below, above))
     return Bounds(lower, upper, scale)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .problem import Array
+from .problem import Array, NotConverged
 
 UNIT_ROUNDOFF = 2.0**-53
 
@@ -129,15 +129,20 @@ class DenseCost(_Blockwise):
 
     relative_error = 0.0
 
-    def __init__(self, values: Array, exponent: float | None = None, sign: float = 1.0) -> None:
-        self.values, self.sign = values, sign  # the cost is sign * values: no negated copy for a maximum
+    def __init__(self, values: Array, sign: float = 1.0, unit: float = 0.0, shift: int | None = None) -> None:
+        """The user's cost is sign * values * 2**unit; its sign costs no negated copy, its unit no digits."""
+        self.values, self.sign, self.unit = values, sign, unit
         self.shape = (values.shape[0], values.shape[1])
-        self.exponent = self._natural_exponent() if exponent is None else exponent
+        self.shift = self._natural_shift() if shift is None else shift
+        self.exponent = self.shift + unit
 
-    def _natural_exponent(self) -> float:
+    def _natural_shift(self) -> int:
         low, high = self._extremes
         exponent = math.frexp(max(abs(low), abs(high)))[1]
-        return 0.0 if abs(exponent) <= SAFE_EXPONENT else float(exponent)
+        return 0 if abs(exponent) <= SAFE_EXPONENT else exponent
+
+    def _alike(self, values: Array) -> DenseCost:
+        return DenseCost(values, self.sign, self.unit, self.shift)
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:
@@ -153,17 +158,17 @@ class DenseCost(_Blockwise):
 
     @property
     def T(self) -> DenseCost:
-        return DenseCost(self.values.T, self.exponent, self.sign)
+        return self._alike(self.values.T)
 
     def _scaled(self, values: Array) -> Array:
         scaled = self.sign * values.astype(np.float64)
-        return np.ldexp(scaled, -int(self.exponent)) if self.exponent else scaled
+        return np.ldexp(scaled, -self.shift) if self.shift else scaled
 
     def block(self, start: int, stop: int) -> Array:
         return self._scaled(self.values[start:stop])
 
     def matrix(self) -> Array:
-        if self.exponent == 0 and self.sign > 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
+        if self.shift == 0 and self.sign > 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
             return self.values
         return super().matrix()
 
@@ -171,17 +176,20 @@ class DenseCost(_Blockwise):
         return self._scaled(self.values[rows, cols])
 
     def vanishes(self, rows: Array, cols: Array) -> bool:
-        return False
+        if not self.shift:
+            return False
+        values = self.values[rows, cols]
+        return bool(((np.abs(self._scaled(values)) < VANISHING) & (values != 0)).any())
 
     def least(self) -> float:
         return float(self.row_transform(np.zeros(self.shape[1])).min())
 
     def range(self) -> tuple[float, float]:
         low, high = self._extremes
-        return math.ldexp(low, -int(self.exponent)), math.ldexp(high, -int(self.exponent))
+        return math.ldexp(low, -self.shift), math.ldexp(high, -self.shift)
 
     def select(self, rows: Array, cols: Array) -> DenseCost:
-        return DenseCost(self.values[np.ix_(rows, cols)], self.exponent, self.sign)
+        return self._alike(self.values[np.ix_(rows, cols)])
 
 
 class PointCost(_Blockwise):
@@ -337,4 +345,10 @@ def from_callable(metric: Callable[[Array, Array], Any], x: Array, y: Array, p: 
         raise ValueError(
             f"`metric` must return finite costs >= 0, but metric(x, y)[{i}, {j}] = {full[i, j]}. Mend the function."
         )
-    return DenseCost(full if p == 1 else full**p)
+    if p == 1:
+        return DenseCost(full)
+    shift = math.frexp(float(full.max()))[1]
+    powers = np.ldexp(full, -shift) ** p
+    if ((powers < VANISHING) & (full > 0)).any():
+        raise NotConverged(f"costs to the power p = {p:g} leave the range of floats. Lower `p`, or pass p=inf.")
+    return DenseCost(powers, unit=shift * p)
