@@ -65,7 +65,9 @@ def wasserstein(
     Returns
     -------
     float
-        The distance; for a batch an array of shape (B,).
+        The distance; for a batch an array of shape (B,). Where any of x, y, a, b is a torch tensor, a tensor, 0-d or
+        (B,), in the dtype and on the device of the tensors, differentiable in all of them (docs/gradients.md); a
+        callable `metric` is then given tensors.
 
     Raises
     ------
@@ -150,7 +152,7 @@ def solve(
     >>> from ot_distances import solve
     >>> result = solve([[0.0], [1.0]], [[3.0], [1.0]], [0.25, 0.75], [0.5, 0.5])
     >>> result.value, result.method
-    (1.0, '1d')
+    (1.25, '1d')
     >>> print(result.plan.toarray())
     [[0.   0.25]
      [0.5  0.25]]
@@ -188,7 +190,8 @@ def solve_cost(
     Returns
     -------
     Transport
-        ``value`` and ``cost`` are both the optimal cost, not rooted.
+        ``value`` and ``cost`` are both the optimal cost, not rooted; for torch tensors one 0-d tensor, differentiable
+        in cost_matrix, a and b.
 
     Raises
     ------
