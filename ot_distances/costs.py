@@ -330,9 +330,15 @@ def from_callable(metric: Callable[[Array, Array], Any], x: Array, y: Array, p: 
     require_memory(8 * n * m, f"A {n} x {m} cost matrix", "Pass fewer points, or a metric known by name.")
     full = np.empty((n, m))
     step = max(1, BLOCK_ENTRIES // m)
+    x, y = x.view(), y.view()
+    x.flags.writeable = y.flags.writeable = False  # a function that scribbles on its arguments is told so
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
-        entries = np.asarray(metric(x[rows], y), dtype=np.float64)
+        entries = np.asarray(metric(x[rows], y))
+        if entries.dtype.kind not in "fiub":
+            raise TypeError(
+                f"`metric` must return real numbers, but it returned dtype {entries.dtype}. Mend the function."
+            )
         if entries.shape != full[rows].shape:
             raise ValueError(
                 f"`metric` must return a cost block of shape {full[rows].shape} for points of shapes {x[rows].shape} "
@@ -345,7 +351,7 @@ def from_callable(metric: Callable[[Array, Array], Any], x: Array, y: Array, p: 
         raise ValueError(
             f"`metric` must return finite costs >= 0, but metric(x, y)[{i}, {j}] = {full[i, j]}. Mend the function."
         )
-    if p == 1:
+    if p in (1, np.inf):
         return DenseCost(full)
     shift = math.frexp(float(full.max()))[1]
     powers = np.ldexp(full, -shift) ** p

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ MASS_BITS = 60
 
 def real_array(value: Any, name: str) -> Array:
     """`value` as a numpy array of real numbers; the caller's library and dtype are read, not kept."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"`{name}` must not be a masked array, whose mask would be lost. Pass {name}.compressed(), or 0 weights."
+        )
     try:
         array = to_numpy(value)
     except (TypeError, ValueError) as error:
@@ -58,8 +63,10 @@ def points(value: Any, name: str) -> Array:
         )
     if array.shape[0] == 0 or array.shape[1] == 0:
         raise ValueError(f"`{name}` must hold at least one point, but it has shape {array.shape}. Pass some points.")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float64)
     require_finite(array, name, "Remove or impute such points.")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    return array
 
 
 def same_dimension(x: Array, y: Array) -> None:
@@ -205,6 +212,17 @@ def tolerance(rtol: Any) -> float:
     if not 0 < rtol < 1:
         raise ValueError(f"`rtol` must lie between 0 and 1, but rtol = {rtol}. Pass a small number, such as 1e-9.")
     return float(rtol)
+
+
+def threads(n_jobs: Any) -> int:
+    """How many threads may work: all cores for None or -1."""
+    if n_jobs is None or n_jobs == -1:
+        return os.cpu_count() or 1
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)):
+        raise TypeError(f"`n_jobs` must be an integer, but it is {n_jobs!r}. Pass None for all cores.")
+    if n_jobs < 1:
+        raise ValueError(f"`n_jobs` must be at least 1, but n_jobs = {n_jobs}. Pass None for all cores.")
+    return int(n_jobs)
 
 
 def option(value: Any, name: str, known: Any) -> str:

@@ -90,7 +90,7 @@ def verify(
     low, high = problem.cost.range()
     rounding = unscale(UNIT_ROUNDOFF * problem.mass * (high - low), problem.cost.exponent)
     scale = max(abs(primal), abs(dual), POTENTIAL_SHARE * size, SLACK_SHARE * rounding)
-    gap = (primal - dual) / scale if scale > 0 else 0.0
+    gap = 0.0 if scale == 0 else (primal - dual) / scale if scale < math.inf else math.inf
     violation = violation * problem.mass / scale if violation > 0 < scale else violation
     optimal = abs(gap) <= TOLERANCE and marginal_error <= TOLERANCE and violation <= TOLERANCE
     return Certificate(primal, dual, gap, marginal_error, violation, bool(optimal))

@@ -158,6 +158,7 @@ def solve(
      [0.5  0.25]]
     """
     measures.tolerance(rtol)
+    measures.threads(n_jobs)
     measures.option(method, "method", METHODS)
     x, y = measures.points(x, "x"), measures.points(y, "y")
     measures.same_dimension(x, y)
@@ -207,6 +208,7 @@ def solve_cost(
     0.25
     """
     measures.tolerance(rtol)
+    measures.threads(n_jobs)
     measures.option(method, "method", METHODS)
     cost = DenseCost(measures.cost_matrix(cost_matrix))
     result = _run(transport_problem(cost, a, b), method, rtol, progress)
@@ -220,7 +222,7 @@ def solve_cost(
 def ground_cost(x: Array, y: Array, metric: Metric, p: float) -> GroundCost:
     """The cost d(x, y)**p (d itself for p = inf) of checked points."""
     if callable(metric):
-        return from_callable(metric, x, y, 1.0 if p == np.inf else p)
+        return from_callable(metric, x, y, p)
     measures.option(metric, "metric", METRICS)
     if metric == "sqeuclidean" and p != 1:
         raise ValueError(
@@ -248,7 +250,7 @@ def _transports(
     if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
         return [solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options)], False
     batch = _batch(x, y, a, b)
-    with ThreadPoolExecutor(n_jobs) as pool:
+    with ThreadPoolExecutor(measures.threads(n_jobs)) as pool:
         return list(pool.map(lambda one: solve(*one, **options), batch)), True
 
 
