@@ -1,4 +1,4 @@
-"""The least reduced costs c(x_i, y_j) - g_j of every row, found through a k-d tree over the y or by blocks of all pairs.
+"""The least reduced costs c(x_i, y_j) - g_j of every row, through a k-d tree over the y or by blocks of all pairs.
 
 A cost is fold(|x_k - y_k|) ** power with `fold` one of SQUARES, ABSOLUTES, LARGEST, evaluated as `costs.PointCost`
 evaluates it: the minimum over the tree is bit by bit the minimum over all columns (to an ulp of `pow` for a general
@@ -32,37 +32,48 @@ def pair_cost(x, i, y, j, fold, power):
     return np.sqrt(value) if power == 0.5 else value**power
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _raised(value, power):
+    if power == 1.0:
+        return value
+    return np.sqrt(value) if power == 0.5 else value**power
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _node_bound(x, i, low, high, maxima, slope, offset, v, fold, power):
-    """A lower bound on c(x_i, y) - g(y) over the points of node v, lowered by more than its rounding."""
+def _node_bound(point, row, fold, power, limit):
+    """A lower bound on c(x, y) - g(y) over the points of a node, lowered by more than its rounding.
+
+    `row` is that of the table of `bound_nodes`. What reaches `limit` already by the distance of the box stops there.
+    """
+    d = len(point)
     folded = 0.0
-    for k in range(x.shape[1]):
-        difference = max(max(low[v, k] - x[i, k], x[i, k] - high[v, k]), 0.0)
+    for k in range(d):
+        difference = max(abs(point[k] - row[3 * k]) - row[3 * k + 1], 0.0)
         if fold == SQUARES:
             folded += difference * difference
         elif fold == ABSOLUTES:
             folded += difference
         else:
             folded = max(folded, difference)
-    cost = folded if power == 1.0 else (np.sqrt(folded) if power == 0.5 else folded**power)
-    bound = cost * (1.0 - 2.0**-40) - maxima[v]
-    if slope.shape[1] == 0:
+    bound = _raised(folded, power) * (1.0 - 2.0**-40) - row[3 * d]
+    if bound >= limit:
         return bound
+    offset = row[3 * d + 1]
     if fold == SQUARES and power == 1.0:
         # Minimise (x - y)^2 - slope . (y - centre) over the box, coordinate by coordinate.
-        value, size = -offset[v], abs(offset[v])
-        for k in range(x.shape[1]):
-            half = 0.5 * (high[v, k] - low[v, k])
-            away = x[i, k] - 0.5 * (high[v, k] + low[v, k])
-            t = min(max(away + 0.5 * slope[v, k], -half), half)
-            gain, square = slope[v, k] * t, (away - t) * (away - t)
+        value, size = -offset, abs(offset)
+        for k in range(d):
+            half, slope = row[3 * k + 1], row[3 * k + 2]
+            away = point[k] - row[3 * k]
+            t = min(max(away + 0.5 * slope, -half), half)
+            gain, square = slope * t, (away - t) * (away - t)
             value += square - gain
             size += square + abs(gain)
         return max(bound, value - 2.0**-46 * size)
     # A cost is convex in y: above its tangent plane at the centre of the box.
     folded, widest = 0.0, 0
-    for k in range(x.shape[1]):
-        away = abs(x[i, k] - 0.5 * (high[v, k] + low[v, k]))
+    for k in range(d):
+        away = abs(point[k] - row[3 * k])
         if fold == SQUARES:
             folded += away * away
         elif fold == ABSOLUTES:
@@ -71,20 +82,19 @@ def _node_bound(x, i, low, high, maxima, slope, offset, v, fold, power):
             folded, widest = away, k
     if folded == 0.0:
         return bound
-    cost = np.sqrt(folded) if power == 0.5 else folded**power
+    cost = _raised(folded, power)
     rate = power * cost / folded
-    value, size = cost - offset[v], cost + abs(offset[v])
-    for k in range(x.shape[1]):
-        away = 0.5 * (high[v, k] + low[v, k]) - x[i, k]
+    value, size = cost - offset, cost + abs(offset)
+    for k in range(d):
+        away, half, slope = row[3 * k] - point[k], row[3 * k + 1], row[3 * k + 2]
+        gradient = 0.0
         if fold == SQUARES:
             gradient = 2.0 * rate * away
         elif fold == ABSOLUTES or k == widest:
-            gradient = rate * np.sign(away)
-        else:
-            gradient = 0.0
-        loss = abs(gradient - slope[v, k]) * 0.5 * (high[v, k] - low[v, k])
+            gradient = rate if away > 0 else -rate
+        loss = abs(gradient - slope) * half
         value -= loss
-        size += loss + (abs(gradient) + abs(slope[v, k])) * (high[v, k] - low[v, k])
+        size += loss + 2.0 * (abs(gradient) + abs(slope)) * half
     return max(bound, value - 2.0**-44 * size)
 
 
@@ -107,12 +117,39 @@ def _insert(best, value, found, j, reduced):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _search(x, i, y, g, tree, bounds, fold, power, limit, best, value, nodes, keys):
+def _leaf_values(point, points, g, begin, end, fold, power, values):
+    """Fill values[: end - begin] with the reduced costs of the columns begin ... end - 1; `points` is (d, m)."""
+    out = values[: end - begin]
+    out[:] = 0.0
+    for k in range(len(point)):
+        here, there = point[k], points[k, begin:end]
+        if fold == SQUARES:
+            for t in range(len(out)):
+                out[t] += (here - there[t]) * (here - there[t])
+        elif fold == ABSOLUTES:
+            for t in range(len(out)):
+                out[t] += abs(here - there[t])
+        else:
+            for t in range(len(out)):
+                out[t] = max(out[t], abs(here - there[t]))
+    price = g[begin:end]
+    if power == 1.0:
+        for t in range(len(out)):
+            out[t] -= price[t]
+    elif power == 0.5:
+        for t in range(len(out)):
+            out[t] = np.sqrt(out[t]) - price[t]
+    else:
+        for t in range(len(out)):
+            out[t] = out[t] ** power - price[t]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _search(point, points, g, tree, table, fold, power, limit, best, value, nodes, keys, values):
     """Up to len(best) columns of least reduced cost below `limit`, ascending in `value`; returns their count."""
-    start, stop, right, low, high = tree
-    maxima, slope, offset = bounds
+    start, stop, right = tree[0], tree[1], tree[2]
     found = 0
-    keys[0] = _node_bound(x, i, low, high, maxima, slope, offset, 0, fold, power)
+    keys[0] = _node_bound(point, table[0], fold, power, limit)
     nodes[0] = 0
     top = 1
     while top > 0:
@@ -122,8 +159,8 @@ def _search(x, i, y, g, tree, bounds, fold, power, limit, best, value, nodes, ke
             continue
         if right[v] >= 0:
             near, far = v + 1, right[v]
-            near_key = _node_bound(x, i, low, high, maxima, slope, offset, near, fold, power)
-            far_key = _node_bound(x, i, low, high, maxima, slope, offset, far, fold, power)
+            near_key = _node_bound(point, table[near], fold, power, limit)
+            far_key = _node_bound(point, table[far], fold, power, limit)
             if far_key < near_key:
                 near, far, near_key, far_key = far, near, far_key, near_key
             if far_key < limit:
@@ -133,25 +170,27 @@ def _search(x, i, y, g, tree, bounds, fold, power, limit, best, value, nodes, ke
                 nodes[top], keys[top] = near, near_key
                 top += 1
             continue
-        for j in range(start[v], stop[v]):
-            reduced = pair_cost(x, i, y, j, fold, power) - g[j]
-            if reduced < limit:
-                found = _insert(best, value, found, j, reduced)
+        begin = start[v]
+        _leaf_values(point, points, g, begin, stop[v], fold, power, values)
+        for t in range(stop[v] - begin):
+            if values[t] < limit:
+                found = _insert(best, value, found, begin + t, values[t])
                 if found == len(best):
                     limit = value[found - 1]
     return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def tree_candidates(x, rows, y, g, tree, bounds, fold, power, limits, first, last, best, value, found):
+def tree_candidates(x, rows, y, points, g, tree, table, fold, power, limits, first, last, best, value, found):
     """For t in first ... last - 1 and i = rows[t]: the columns of least c(x_i, y_j) - g_j, if below limits[t].
 
-    Fills best[t] and value[t], (K,) each, K <= m, ascending, and their number found[t]. `tree` is over y, `bounds`
-    what `bound_nodes` says of g there. Rows in tree order are fastest, as the list of one bounds that of the next.
+    Fills best[t] and value[t], (K,) each, K <= m, ascending, and their number found[t]. `tree` is over y, which
+    `points` holds by coordinates, (d, m); `table` is what `bound_nodes` says of g there. Rows in tree order are
+    fastest, as the list of one bounds that of the next.
     """
     size = best.shape[1]
     for chunk in prange((last - first + CHUNK - 1) // CHUNK):
-        nodes, keys = np.empty(128, np.intp), np.empty(128)
+        nodes, keys, values = np.empty(128, np.intp), np.empty(128), np.empty(64)
         begin = first + chunk * CHUNK
         for t in range(begin, min(begin + CHUNK, last)):
             i, limit = rows[t], limits[t]
@@ -162,7 +201,7 @@ def tree_candidates(x, rows, y, g, tree, bounds, fold, power, limits, first, las
                     j = best[t - 1, s]
                     seen = max(seen, pair_cost(x, i, y, j, fold, power) - g[j])
                 limit = min(limit, np.nextafter(seen, np.inf))
-            found[t] = _search(x, i, y, g, tree, bounds, fold, power, limit, best[t], value[t], nodes, keys)
+            found[t] = _search(x[i], points, g, tree, table, fold, power, limit, best[t], value[t], nodes, keys, values)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
@@ -196,23 +235,6 @@ def block_candidates(x, rows, y, g, folded, error, fold, power, limits, first, b
                         if count == size:
                             limit = value[t, count - 1]
         found[t] = count
-
-
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def fold_block(x, y, fold, folded):
-    """Fill `folded` (k, m) with sum or maximum of |x_ik - y_kj| in float32; y is held by coordinates, (d, m)."""
-    for i in prange(x.shape[0]):
-        for begin in range(0, y.shape[1], 2048):
-            part = folded[i, begin : begin + 2048]
-            part[:] = np.float32(0.0)
-            for k in range(x.shape[1]):
-                other, here = y[k, begin : begin + 2048], x[i, k]
-                if fold == ABSOLUTES:
-                    for j in range(len(part)):
-                        part[j] += abs(other[j] - here)
-                else:
-                    for j in range(len(part)):
-                        part[j] = max(part[j], abs(other[j] - here))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -8,12 +8,12 @@ alone: the clusters of a coarser level are then runs of equal length, and whole 
 import numpy as np
 from numba import njit
 
-LEAF = 8  # points in a leaf: fewer cost more node visits than the distances they save
+LEAF = 16  # points in a leaf: fewer cost more node visits than the distances they save
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cut(count, grains):
-    """Length of the left part of a run of `count` > 1 points: near the half, a multiple of the largest fitting grain."""
+    """Length of the left part of a run of `count` > 1 points: about half, a multiple of the largest fitting grain."""
     half = (count + 1) // 2
     for grain in grains:
         if grain < count:
@@ -175,30 +175,38 @@ def _fit_slope(points, values, start, stop, slope, normal):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bound_nodes(points, values, tree, maxima, slope, offset):
-    """Bound the values in each node from above: by `maxima`, and by offset + slope . (y - box centre).
+def bound_nodes(points, values, tree, affine, table):
+    """Fill `table` (nodes, 3 d + 2) with what a search needs of each node, in one or two cache lines.
 
-    The affine bound is exact to second order in the size of a node. `slope` (nodes, d); with no columns it is left out.
+    Row v holds centre, half extent and slope of each coordinate, then two bounds on the values y in the node from
+    above: their maximum, and the offset of offset + slope . (y - centre), exact to second order in the extent of the
+    node. Without `affine` slopes are 0 and the offset is that maximum.
     """
     start, stop, right, low, high = tree
-    d = slope.shape[1]
-    normal, centre = np.empty((d, d + 1)), np.empty(d)
+    d = points.shape[1]
+    normal, slope = np.empty((d, d + 1)), np.zeros(d)
     for v in range(len(start) - 1, -1, -1):
+        row = table[v]
+        for k in range(d):
+            centre = 0.5 * (low[v, k] + high[v, k])
+            half = max(high[v, k] - centre, centre - low[v, k])
+            row[3 * k], row[3 * k + 1] = centre, half * (1.0 + 2.0**-51)
         if right[v] >= 0:
-            maxima[v] = max(maxima[v + 1], maxima[right[v]])
+            row[3 * d] = max(table[v + 1, 3 * d], table[right[v], 3 * d])
         else:
-            maxima[v] = values[start[v] : stop[v]].max()
-        if d == 0:
-            continue
-        _fit_slope(points, values, start[v], stop[v], slope[v], normal)
-        for k in range(d):
-            centre[k] = 0.5 * (low[v, k] + high[v, k])
-        most, reach = -np.inf, 0.0
-        for t in range(start[v], stop[v]):
-            value = values[t]
+            row[3 * d] = values[start[v] : stop[v]].max()
+        most, size = row[3 * d], 0.0
+        if affine:
+            _fit_slope(points, values, start[v], stop[v], slope, normal)
+            most = -np.inf
+            for t in range(start[v], stop[v]):
+                value = values[t]
+                for k in range(d):
+                    value -= slope[k] * (points[t, k] - row[3 * k])
+                most = max(most, value)
+            size = abs(most) + abs(row[3 * d])
             for k in range(d):
-                value -= slope[v, k] * (points[t, k] - centre[k])
-            most = max(most, value)
+                size += 2.0 * abs(slope[k]) * row[3 * k + 1]
         for k in range(d):
-            reach += abs(slope[v, k]) * (high[v, k] - low[v, k])
-        offset[v] = most + 2.0**-48 * (abs(most) + abs(maxima[v]) + reach)
+            row[3 * k + 2] = slope[k]
+        row[3 * d + 1] = most + 2.0**-48 * size

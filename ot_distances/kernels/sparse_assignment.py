@@ -1,7 +1,7 @@
 """Minimum cost perfect matching on a sparse bipartite graph: auction from given prices, then an exact finish.
 
 The graph is held by rows (`indptr`, `cols`, `cost`) and by columns (`colptr`, `rows`, `arc`: where in the former an
-entry stands). Duals u, v are feasible when u_i + v_j <= c_ij on every arc; `row_match` and `col_match` hold -1 for free.
+entry stands). Duals are feasible when u_i + v_j <= c_ij on every arc; `row_match` and `col_match` hold -1 for free.
 """
 
 import numpy as np
@@ -172,10 +172,9 @@ def tighten(indptr, cols, cost, tolerance, u, v, row_match, col_match):
             if cols[e] == row_match[i]:
                 matched, size = value, abs(cost[e]) + abs(v[cols[e]])
         u[i] = best
-        if row_match[i] >= 0:
-            if matched - best > tolerance * (size + abs(best)):
-                col_match[row_match[i]] = -1
-                row_match[i] = -1
+        if row_match[i] >= 0 and matched - best > tolerance * (size + abs(best)):
+            col_match[row_match[i]] = -1
+            row_match[i] = -1
         free += row_match[i] < 0
     return free
 
@@ -276,8 +275,9 @@ def _pop(keys, values, size):
 def shortest_paths(indptr, cols, cost, u, v, row_match, col_match, first, budget, distance, parent):
     """Augment along shortest paths from the free rows first ..., by Dijkstra on reduced costs, keeping duals feasible.
 
-    `distance` (m,) all inf on entry and exit, `parent` (m,) are workspaces. Returns (next row, rows visited, rows left without a path):
-    call again from the next row until it is n. A row without a path stays free and says that the graph is too thin.
+    `distance` (m,), all inf on entry and exit, and `parent` (m,) are workspaces. Returns the next row, the number of
+    rows visited, and the number left without a path. Call again from the next row until it is n. A row without a path
+    stays free: the graph is too thin.
     """
     n = len(row_match)
     capacity = 1024

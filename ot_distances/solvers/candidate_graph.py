@@ -30,8 +30,16 @@ class Graph:
     def arcs(self) -> int:
         return len(self.by_row[1])
 
+    @property
+    def tails(self) -> Array:
+        return np.repeat(np.arange(len(self.by_row[0]) - 1), np.diff(self.by_row[0]))
+
+    def extended(self, x: Cloud, y: Cloud, tails: Array, heads: Array) -> Graph:
+        return graph_of(x, y, np.concatenate((self.tails, tails)), np.concatenate((self.by_row[1], heads)))
+
 
 def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
+    """The graph of the listed pairs, each of them once."""
     from ..kernels import candidates, sparse_assignment
 
     n, m = len(x), len(y)
@@ -45,7 +53,11 @@ def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
 
 
 class Lists:
-    """The candidates of each point of one cloud among the points of the other."""
+    """The candidates of each point of one cloud among the points of the other.
+
+    `best` (k, K); `least` the reduced cost of the first; `limit` that of the last, beyond which a list says nothing;
+    `spacing` how far choices lie apart.
+    """
 
     def __init__(self, points: Array, other: Cloud, prices: Array, size: int) -> None:
         self.points, self.other = points, other

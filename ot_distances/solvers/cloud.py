@@ -13,18 +13,6 @@ import numpy as np
 from ..costs import METRICS, PointCost
 from ..problem import Array
 
-# From this dimension on boxes no longer prune: all pairs are visited, in blocks.
-BLOCK_DIMENSION = 9
-
-# Affine bounds cost d**2 operations for each point and level of the tree, and pay where boxes prune.
-AFFINE_DIMENSION = 6
-
-# Rows in a call of a kernel, so that Ctrl-C and the time limit are seen between calls.
-SLICE = 2**13
-
-# Rough values held at a time by the search in blocks.
-BLOCK_VALUES = 2**21
-
 Progress = Callable[[str, float], None]
 
 
@@ -37,17 +25,18 @@ class Watch:
     """Looks at the clock between slices of work."""
 
     deadline: float = np.inf  # of time.perf_counter()
-    progress: Progress | None = None  # told the stage and the certified gap so far, nan where not known
+    progress: Progress | None = None  # told the stage and the gap that its potentials leave
     peak: int = 0
 
     def check(self) -> None:
         if time.perf_counter() > self.deadline:
             raise Interrupted("time_limit")
 
-    def tell(self, stage: str, gap: float = np.nan) -> None:
+    def tell(self, stage: str, gap: Callable[[], float]) -> None:
+        """Report a stage; the gap, which costs a pass over all points, is computed only if somebody listens."""
         self.check()
         if self.progress is not None:
-            self.progress(stage, gap)
+            self.progress(stage, gap())
 
     def holds(self, *arrays: Array) -> None:
         self.peak = max(self.peak, sum(array.nbytes for array in arrays))
@@ -86,6 +75,8 @@ class Cloud:
 
     @property
     def by_blocks(self) -> bool:
+        from ..kernels.c_transform import BLOCK_DIMENSION
+
         return bool(self.points.shape[1] >= BLOCK_DIMENSION)
 
     @cached_property
@@ -94,19 +85,24 @@ class Cloud:
 
         return kernel.build_tree(self.points, self.grains)
 
+    @cached_property
+    def _by_coordinate(self) -> Array:
+        return np.ascontiguousarray(self.points.T)
+
     def coarser(self, ratio: int) -> Cloud:
         """The centroids of runs of `ratio` points, the last run being shorter."""
-        k, d = self.points.shape
-        starts = np.arange(0, k, ratio)
+        starts = np.arange(0, len(self), ratio)
         mass = np.add.reduceat(self.mass, starts)
         points = np.add.reduceat(self.points * self.mass[:, None], starts) / mass[:, None]
         grains = self.grains[self.grains > ratio] // ratio
         return Cloud(points, mass, grains, self.fold, self.power, self.watch)
 
     def first(self, count: int) -> Cloud:
+        """Without the points from number `count` on."""
         return Cloud(self.points[:count], self.mass[:count], self.grains, self.fold, self.power, self.watch)
 
     def costs(self, x: Array, rows: Array, cols: Array) -> Array:
+        """The costs of the listed pairs of x and points here."""
         from ..kernels import candidates as kernel
 
         out = np.empty(len(rows))
@@ -129,50 +125,34 @@ class Cloud:
 
     def _by_tree(self, x: Array, g: Array, rows: Array, limits: Array, out: Nearest) -> None:
         from ..kernels import candidates, kd_tree
+        from ..kernels.c_transform import AFFINE_DIMENSION, SLICE
 
         nodes, d = self.tree[3].shape
-        bounds = (np.empty(nodes), np.empty((nodes, d if d <= AFFINE_DIMENSION else 0)), np.empty(nodes))
-        kd_tree.bound_nodes(self.points, g, self.tree, *bounds)
+        table = np.empty((nodes, 3 * d + 2))
+        kd_tree.bound_nodes(self.points, g, self.tree, d <= AFFINE_DIMENSION, table)
         for first in range(0, len(rows), SLICE):
             self.watch.check()
             last = min(first + SLICE, len(rows))
             candidates.tree_candidates(
-                x, rows, self.points, g, self.tree, bounds, self.fold, self.power, limits, first, last,
-                out.best, out.value, out.found,
+                x, rows, self.points, self._by_coordinate, g, self.tree, table, self.fold, self.power, limits, first,
+                last, out.best, out.value, out.found,
             )  # fmt: skip
 
     @cached_property
     def _rough(self) -> tuple[Array, Array, Array]:
-        """(centre, centred points by coordinates in float32, their squared norms)."""
-        centre = self.points.mean(0)
-        away = self.points - centre
-        return centre, np.ascontiguousarray(away.T.astype(np.float32)), np.einsum("ij,ij->i", away, away)
+        from ..kernels import rough_costs
+
+        return rough_costs.prepare(self.points)
 
     def _by_blocks(self, x: Array, g: Array, rows: Array, limits: Array, out: Nearest) -> None:
-        from ..kernels import candidates as kernel
+        from ..kernels import candidates, rough_costs
+        from ..kernels.c_transform import BLOCK_VALUES
 
-        centre, points, squares = self._rough
-        d = x.shape[1]
-        reach = np.sqrt(squares.max())
-        offset = max(np.abs(centre).max(), np.abs(self.points).max()) * 2.0**-51
         step = max(1, BLOCK_VALUES // len(self))
         for first in range(0, len(rows), step):
             self.watch.check()
-            away = x[rows[first : first + step]] - centre
-            length = np.sqrt(np.einsum("ij,ij->i", away, away))
-            rough = away.astype(np.float32)
-            # Roundings: of the inputs to float32, of d products and sums in any order, of the centring.
-            if self.fold == kernel.SQUARES:
-                folded = rough @ points
-                folded *= np.float32(-2)
-                folded += (length**2)[:, None].astype(np.float32)
-                folded += squares.astype(np.float32)
-                error = (d + 10) * 2.0**-23 * (length + reach) ** 2 + 8 * d * offset * (length + reach)
-            else:
-                folded = np.empty((len(rough), len(self)), np.float32)
-                kernel.fold_block(rough, points, self.fold, folded)
-                error = (d + 10) * 2.0**-23 * np.sqrt(d) * (length + reach) + 8 * d * offset
-            kernel.block_candidates(
+            folded, error = rough_costs.fold(x[rows[first : first + step]], self._rough, self.fold)
+            candidates.block_candidates(
                 x, rows, self.points, g, folded, error, self.fold, self.power, limits, first, out.best, out.value,
                 out.found,
             )  # fmt: skip

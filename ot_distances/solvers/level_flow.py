@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..problem import Array, NotConverged
-from .candidate_graph import CANDIDATES, NOISE, Graph, Lists, graph_of, listed
+from .candidate_graph import CANDIDATES, NOISE, Lists, graph_of, listed
 from .cloud import Cloud
 
 # Pivots between two looks at the clock.
@@ -37,8 +37,7 @@ class FlowLevel:
 
     def _arcs(self) -> tuple[Array, Array, Array]:
         """(tails, heads, reduced costs) of the graph, by row."""
-        indptr, heads, cost = self.graph.by_row
-        tails = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        tails, (_, heads, cost) = self.graph.tails, self.graph.by_row
         return tails, heads, self._reduced(tails, heads, cost)
 
     def _starting_tree(self) -> tuple[Array, Array, int]:
@@ -52,11 +51,11 @@ class FlowLevel:
         row_left, col_left = self.x.mass.copy(), self.y.mass.copy()
         tails, heads, costs = self._arcs()
         order = np.argsort(costs, kind="stable")
-        kernel.greedy_start(order, tails, heads, costs, row_left, col_left, tree, up_cost)
+        kernel.greedy_start(tails[order], heads[order], costs[order], row_left, col_left, tree, up_cost)
         rows, cols = staircase(row_left, col_left)
         if len(rows):
             rest = self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
-            kernel.greedy_start(np.arange(len(rows)), rows, cols, rest, row_left, col_left, tree, up_cost)
+            kernel.greedy_start(rows, cols, rest, row_left, col_left, tree, up_cost)
         # Every row ended as the child of a column, so the trees of the forest have columns for roots.
         root = n + int(np.flatnonzero(tree[n:, kernel.PARENT] < 0)[0])
         colptr, col_rows, col_cost = self.graph.by_col
@@ -74,11 +73,17 @@ class FlowLevel:
             tails, heads = self._violated()
             if len(tails) == 0:
                 return
-            indptr, old, _ = self.graph.by_row
-            rows = np.concatenate((np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)), tails))
-            before, self.graph = self.graph.arcs, graph_of(self.x, self.y, rows, np.concatenate((old, heads)))
+            self.watch.tell(f"{len(self.x)} and {len(self.y)} points, {len(tails)} new arcs", self.gap)
+            before, self.graph = self.graph.arcs, self.graph.extended(self.x, self.y, tails, heads)
             if self.graph.arcs == before:
                 return
+
+    def gap(self) -> float:
+        """The relative gap between the plan and the potentials v with their c-transform."""
+        rows, cols, mass = self.basis()
+        cost = float(mass @ self.y.costs(self.x.points, rows, cols))
+        dual = float(self.x.mass @ self.y.transform(self.x.points, self.v) + self.y.mass @ self.v)
+        return 1 - dual / cost if cost > 0 else 0.0
 
     def _pivot(self) -> None:
         from ..kernels import network_simplex as kernel
@@ -101,33 +106,31 @@ class FlowLevel:
             raise NotConverged("the network simplex keeps finding arcs at the level of rounding; try method='lp'.")
         self.u = self.base_u + self.potential[:n]
         self.v = self.base_v + self.potential[n:]
-        self.count = int(cursor[1])
 
     def _violated(self) -> tuple[Array, Array]:
         """Arcs of negative reduced cost, from both sides."""
-        near = self.v[self.graph.by_row[1][self.graph.by_row[0][:-1]]]
-        rows = self.y.nearest(
-            self.x.points, self.v, CANDIDATES, limits=self.u - 2 * NOISE * (np.abs(self.u) + np.abs(near))
-        )
+        rows = self.y.nearest(self.x.points, self.v, CANDIDATES, limits=self.u - self._noise(self.u, self.v, 0))
         bad = np.flatnonzero(rows.found)
-        tails, heads = listed(rows, bad)
         if len(bad) == 0:
-            return tails, heads
-        near = self.u[self.graph.by_col[1][self.graph.by_col[0][:-1]]]
-        cols = self.x.nearest(
-            self.y.points, self.u, CANDIDATES, limits=self.v - 2 * NOISE * (np.abs(self.v) + np.abs(near))
-        )
+            return bad, bad
+        cols = self.x.nearest(self.y.points, self.u, CANDIDATES, limits=self.v - self._noise(self.v, self.u, 1))
+        tails, heads = listed(rows, bad)
         more_heads, more_tails = listed(cols, np.flatnonzero(cols.found))
         return np.concatenate((tails, more_tails)), np.concatenate((heads, more_heads))
+
+    def _noise(self, own: Array, other: Array, side: int) -> Array:
+        """Roundings of a reduced cost near 0, from the potentials of a point and of its first neighbour."""
+        indptr, heads, _ = (self.graph.by_row, self.graph.by_col)[side]
+        return 2 * NOISE * (np.abs(own) + np.abs(other[heads[indptr[:-1]]]))
 
     def basis(self) -> tuple[Array, Array, Array]:
         """(rows, cols, mass) of the tree."""
         from ..kernels import network_simplex as kernel
 
-        k = len(self.x) + len(self.y) - 1
-        rows, cols, mass = np.empty(k, np.intp), np.empty(k, np.intp), np.empty(k, np.int64)
-        kernel.basis(self.tree, len(self.x), rows, cols, mass)
-        return rows, cols, mass
+        child = np.flatnonzero(self.tree[:, kernel.PARENT] >= 0)
+        parent = self.tree[child, kernel.PARENT]
+        rows, cols = np.minimum(child, parent), np.maximum(child, parent) - len(self.x)
+        return rows, cols, self.tree[child, kernel.FLOW]
 
 
 def staircase(row_left: Array, col_left: Array) -> tuple[Array, Array]:

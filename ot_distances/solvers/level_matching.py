@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..problem import Array
@@ -24,14 +22,24 @@ VISITS = 500_000
 MAX_PHASE_VISITS = 20
 MAX_VISITS = 2_000
 
+# Where 1 row in FEW_VIOLATED or fewer is violated, the columns are not looked at.
+FEW_VIOLATED = 50
+
+# Rounds of pricing.
+MAX_ROUNDS = 100
+
 
 class Assignment:
     """A level of equal masses: potentials u, v and a matching, improved in place."""
 
-    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: Array, size: int = CANDIDATES) -> None:
-        """`spare` is a permutation whose pairs are always arcs, so that the graph holds a perfect matching."""
+    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: Array, *, everything: bool = False) -> None:
+        """`spare` is a permutation whose pairs are always arcs, so that the graph holds a perfect matching.
+
+        `everything` makes all pairs arcs.
+        """
         self.x, self.y, self.v, self.spare, self.watch = x, y, v, spare, x.watch
         n = len(x)
+        size = n if everything else CANDIDATES
         self.rows = Lists(x.points, y, v, size)
         self.u = self.rows.least.copy()
         self.cols = Lists(y.points, x, self.u, size)
@@ -53,18 +61,23 @@ class Assignment:
         span = float(np.ptp(self.graph().by_row[2])) / 4
         return tuple(span / 5**k for k in range(40) if span / 5**k > least)
 
-    def auction(self, steps: tuple[float, ...], coarse_steps: tuple[float, ...] = ()) -> bool:
-        """Bid with eps = each of `coarse_steps` in turn, then with eps = each step times the spacing."""
+    def auction(self, steps: tuple[float, ...], global_steps: tuple[float, ...] = ()) -> None:
+        """Bid with eps = each global step in turn, then with eps = each step times the spacing of the bidder."""
         graph = self.graph()
-        complete = False
-        for eps in coarse_steps:
-            graph, complete = self._phase(graph, lambda lists: np.full(len(lists.spacing), eps))
+        for eps in global_steps:
+            graph = self._phase(graph, eps, 0.0)
         for step in steps:
-            graph, complete = self._phase(graph, lambda lists: step * lists.spacing)
-        return complete
+            graph = self._phase(graph, 0.0, step)
+            self.watch.tell(f"{len(self.x)} points, step {step:g}", self.gap)
 
-    def _phase(self, graph: Graph, eps_of) -> tuple[Graph, bool]:
-        """Match all within eps from nothing, fetching new candidates where the old ones no longer reach."""
+    def gap(self) -> float:
+        """The relative gap between the matching, completed at will, and the potentials v with their c-transform."""
+        everyone = np.arange(len(self.x))
+        cost = self.y.costs(self.x.points, everyone, self.completed()).sum()
+        return float(1 - (self.y.transform(self.x.points, self.v).sum() + self.v.sum()) / cost) if cost > 0 else 0.0
+
+    def _phase(self, graph: Graph, global_eps: float, step: float) -> Graph:
+        """Match all within eps, from nothing, fetching new candidates where the old ones no longer reach."""
         from ..kernels import sparse_assignment as kernel
 
         n = len(self.x)
@@ -76,7 +89,7 @@ class Assignment:
             limits = self.rows.limit, self.cols.limit
             if refresh == MAX_REFRESHES or 0 < free <= few:
                 limits = np.full(n, np.inf), np.full(n, np.inf)
-            eps = eps_of(self.rows), eps_of(self.cols)
+            eps = global_eps + step * self.rows.spacing, global_eps + step * self.cols.spacing
             while left > 0:
                 free, bids = kernel.auction(
                     graph.by_row, graph.by_col, *eps, *limits, self.u, self.v, self.row_match, self.col_match,
@@ -87,13 +100,13 @@ class Assignment:
                 if bids < BIDS:
                     break
             if free == 0:
-                return graph, True
+                return graph
             if left <= 0:
                 break
             graph = self._refresh()
         # What is left must move far: shortest paths go there at once, where bids would go in steps of eps.
         self._search(graph, MAX_PHASE_VISITS * n)
-        return graph, bool((self.row_match >= 0).all())
+        return graph
 
     def _refresh(self) -> Graph:
         rows, cols = np.flatnonzero(self.row_match < 0), np.flatnonzero(self.col_match < 0)
@@ -110,27 +123,27 @@ class Assignment:
         return match
 
     def finish(self) -> bool:
-        """Optimal matching and potentials: shortest paths on the candidates, pricing of all pairs, repeat."""
+        """Optimal matching and potentials: shortest paths on the candidates, pricing of all pairs, repeat.
+
+        False where the work that this may take is spent.
+        """
         self.rows = Lists(self.x.points, self.y, self.v, CANDIDATES)
         self.u = self.rows.least.copy()
         self.cols = Lists(self.y.points, self.x, self.u, CANDIDATES)
         self.v = np.minimum(self.v, self.cols.least)
         graph = self.graph()
         visits = MAX_VISITS * len(self.x)
-        self.history = []
-        while True:
+        for _ in range(MAX_ROUNDS):
             visits = self._shortest_paths(graph, visits)
             if visits <= 0:
-                return False
-            new = self._violated()
-            self.history.append((visits, len(new[0])))
-            if len(new[0]) == 0:
+                break
+            tails, heads = self._violated()
+            if len(tails) == 0:
                 return True
-            indptr, heads, _ = graph.by_row
-            rows = np.concatenate((np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)), new[0]))
-            before, graph = graph.arcs, graph_of(self.x, self.y, rows, np.concatenate((heads, new[1])))
+            before, graph = graph.arcs, graph.extended(self.x, self.y, tails, heads)
             if graph.arcs == before:
-                return True
+                return bool((self.row_match >= 0).all())
+        return False
 
     def _shortest_paths(self, graph: Graph, visits: int) -> int:
         from ..kernels import sparse_assignment as kernel
@@ -159,18 +172,19 @@ class Assignment:
 
     def _violated(self) -> tuple[Array, Array]:
         """Arcs of negative reduced cost, from the side where fewer points have them; mends the potentials there."""
-        inverse, n = self.col_match, len(self.x)
-        noise = 2 * NOISE * (np.abs(self.u) + np.abs(self.v[self.row_match]))
-        rows = self.y.nearest(self.x.points, self.v, CANDIDATES, limits=self.u - noise)
+        free = self.row_match < 0
+        other = np.where(free, 0.0, self.v[self.row_match])
+        noise = 2 * NOISE * (np.abs(self.u) + np.abs(other))
+        rows = self.y.nearest(self.x.points, self.v, CANDIDATES, limits=np.where(free, np.inf, self.u - noise))
         bad_rows = np.flatnonzero(rows.found)
-        if len(bad_rows) == 0:
-            return bad_rows, bad_rows
-        cols = self.x.nearest(self.y.points, self.u, CANDIDATES, limits=self.v - noise[inverse])
+        if len(bad_rows) * FEW_VIOLATED <= len(free) or free.any():
+            self.u[bad_rows] = rows.value[bad_rows, 0]
+            return listed(rows, bad_rows)
+        cols = self.x.nearest(self.y.points, self.u, CANDIDATES, limits=self.v - noise[self.col_match])
         bad_cols = np.flatnonzero(cols.found)
         if len(bad_rows) <= len(bad_cols):
             self.u[bad_rows] = rows.value[bad_rows, 0]
-            tails, heads = listed(rows, bad_rows)
-        else:
-            self.v[bad_cols] = cols.value[bad_cols, 0]
-            heads, tails = listed(cols, bad_cols)
+            return listed(rows, bad_rows)
+        self.v[bad_cols] = cols.value[bad_cols, 0]
+        heads, tails = listed(cols, bad_cols)
         return tails, heads

@@ -1,0 +1,53 @@
+"""Costs between a block of points and all others in float32, with a rigorous bound on what they are wrong by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+SQUARES, ABSOLUTES = 0, 1  # of `candidates`
+
+
+def prepare(points: Any) -> Any:
+    """(centre, centred points by coordinates in float32, their lengths, how far centring rounds a coordinate)."""
+    centre = points.mean(0)
+    away = points - centre
+    rounding = max(np.abs(centre).max(), np.abs(points).max()) * 2.0**-51
+    return centre, np.ascontiguousarray(away.T.astype(np.float32)), np.sqrt(np.einsum("ij,ij->i", away, away)), rounding
+
+
+def fold(x: Any, prepared: Any, kind: int) -> Any:
+    """(folded (k, m) float32, error (k,)): sum of squares, sum or maximum of |x_ik - y_jk|, each wrong by error[i]."""
+    centre, points, lengths, rounding = prepared
+    away = x - centre
+    rough = away.astype(np.float32)
+    length, reach, d = np.sqrt(np.einsum("ij,ij->i", away, away)), lengths.max(), x.shape[1]
+    # Of the inputs to float32, of d products and sums in any order, and of the centring.
+    if kind == SQUARES:
+        folded = rough @ points
+        folded *= np.float32(-2)
+        folded += (length**2).astype(np.float32)[:, None]
+        folded += (lengths**2).astype(np.float32)
+        return folded, (d + 10) * 2.0**-23 * (length + reach) ** 2 + 8 * d * rounding * (length + reach)
+    folded = np.empty((len(x), points.shape[1]), np.float32)
+    _fold(rough, points, kind, folded)
+    return folded, (d + 10) * 2.0**-23 * np.sqrt(d) * (length + reach) + 8 * d * rounding
+
+
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def _fold(x, y, fold, folded):
+    """Fill `folded` (k, m) with sum or maximum of |x_ik - y_kj| in float32; y is held by coordinates, (d, m)."""
+    for i in prange(x.shape[0]):
+        for begin in range(0, y.shape[1], 2048):
+            part = folded[i, begin : begin + 2048]
+            part[:] = np.float32(0.0)
+            for k in range(x.shape[1]):
+                other, here = y[k, begin : begin + 2048], x[i, k]
+                if fold == ABSOLUTES:
+                    for j in range(len(part)):
+                        part[j] += abs(other[j] - here)
+                else:
+                    for j in range(len(part)):
+                        part[j] = max(part[j], abs(other[j] - here))
