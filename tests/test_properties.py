@@ -123,6 +123,19 @@ def test_bounds_of_point_clouds_hold_in_rational_arithmetic(problem, ground, equ
         cases.check_bounds_exactly(result, truth)
 
 
+@pytest.mark.parametrize(
+    "ground",
+    [("euclidean", 2), ("cityblock", 1), ("cityblock", 5), ("chebyshev", 7), ("sqeuclidean", 1), ("euclidean", 8)],
+)
+def test_bounds_hold_in_rational_arithmetic_in_many_dimensions(rng, ground):
+    # one atom each: the rounding of the cost itself, at its largest
+    metric, p = ground
+    for _ in range(40):
+        x, y = rng.random((1, 300)), rng.random((1, 300)) + rng.integers(0, 2)
+        truth = naive.exact_ground_cost(x, y, p, metric)[0][0]
+        cases.check_bounds_exactly(ot.solve(x, y, p=p, metric=metric), truth)
+
+
 @given(st.integers(1, 7), st.data())
 def test_the_assignment_is_the_best_permutation(n, data):
     cost = data.draw(cases.cost_matrices(n, n))
