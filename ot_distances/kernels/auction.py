@@ -139,7 +139,22 @@ def refresh_rows(cost, sign, v, row_of_col, first, last, near, near_cost, length
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bid(
-    cost, sign, v, eps, spread, col_of_row, row_of_col, near, near_cost, length, bound, queue, state, stop, most, work
+    cost,
+    sign,
+    v,
+    eps,
+    spread,
+    col_of_row,
+    row_of_col,
+    near,
+    near_cost,
+    length,
+    bound,
+    queue,
+    state,
+    stop,
+    most,
+    work,
 ):
     """One phase of the auction: free rows bid in turn until at most `stop` of them are left.
 

@@ -18,7 +18,22 @@ STATE_SLOTS = 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def tighten(cost, sign, slack, u, v, col_of_row, row_of_col, taken, near, near_cost, length, bound, first, last):
+def tighten(
+    cost,
+    sign,
+    slack,
+    u,
+    v,
+    col_of_row,
+    row_of_col,
+    taken,
+    near,
+    near_cost,
+    length,
+    bound,
+    first,
+    last,
+):
     """u_i = least reduced cost of row i; a pair that is dearer than that by more than `slack` is parted.
 
     `taken` is a copy of `row_of_col`, so that threads at work on other rows do not change what this one does.
@@ -45,7 +60,21 @@ def tighten(cost, sign, slack, u, v, col_of_row, row_of_col, taken, near, near_c
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def match_tight(
-    cost, sign, slack, u, v, col_of_row, row_of_col, near, near_cost, length, bound, seen, look, place, path
+    cost,
+    sign,
+    slack,
+    u,
+    v,
+    col_of_row,
+    row_of_col,
+    near,
+    near_cost,
+    length,
+    bound,
+    seen,
+    look,
+    place,
+    path,
 ):
     """Match free rows along listed edges of reduced cost at most `slack`: depth first, with lookahead, in rounds.
 
@@ -198,13 +227,25 @@ def search(
         again = False  # row i is reached for the first time, or at the end of its list
         while True:
             base = (0.0 if i == f else key[col_of_row[i]]) - u[i]
-            dense = False
+            dense, tied = False, False
             if again:
                 reads += 1
-                dense = read_in[i] == f  # a second time in one search: let it be the last
+                # Read all of the row at a second time in one search, or if the list ends among columns that are as good
+                # as the best: many may be, and a free one among them ends the search.
+                tied = bound[i] <= u[i] and length[i] > 0
+                dense = tied or read_in[i] == f
                 if not dense:
                     old = bound[i]
-                    length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i + reads, low, near[i], near_cost[i])
+                    length[i], bound[i] = refresh(
+                        cost[i],
+                        sign,
+                        v,
+                        row_of_col,
+                        i + reads,
+                        low,
+                        near[i],
+                        near_cost[i],
+                    )
                     dense = bound[i] <= old
                 read_in[i] = f
             for t in range(m if dense else length[i]):
@@ -228,6 +269,9 @@ def search(
                             break
                     else:
                         size = _raise(heap, where, key, j, size)
+            if tied and end > reached:
+                reads += 1
+                length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i + reads, low, near[i], near_cost[i])
             if not dense:
                 x = base + bound[i]
                 if x < end:

@@ -32,8 +32,55 @@ def column_minima(cost, sign, first, last, v):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def match_cheapest(cost, sign, v, first, last, open_v, col_of_row, row_of_col):
+    """Match the rows first..last to free columns that cost them no more than v, where there are any.
+
+    `open_v` is v on free columns and -inf on others. Rows begin at different columns: equal rows do not all look at the
+    same ones. Modifies open_v, col_of_row and row_of_col; returns the number of matches.
+    """
+    m = cost.shape[1]
+    blocks = (m + LANES - 1) // LANES
+    found = 0
+    for i in range(first, last):
+        row = cost[i]
+        for b in range(i, i + blocks):
+            start = b % blocks * LANES
+            hits = 0
+            if start + LANES <= m:
+                for k in range(LANES):
+                    hits += sign * row[start + k] <= open_v[start + k]
+            else:
+                for j in range(start, m):
+                    hits += sign * row[j] <= open_v[j]
+            if hits > 0:
+                j = start
+                while sign * row[j] > open_v[j]:
+                    j += 1
+                open_v[j] = -np.inf
+                col_of_row[i] = j
+                row_of_col[j] = i
+                found += 1
+                break
+    return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def augment(
-    cost, sign, u, v, col_of_row, row_of_col, queue, dist, open_v, settled, settled_dist, state, max_bids, budget, work
+    cost,
+    sign,
+    u,
+    v,
+    col_of_row,
+    row_of_col,
+    queue,
+    dist,
+    open_v,
+    settled,
+    settled_dist,
+    state,
+    max_bids,
+    budget,
+    work,
 ):
     """Match every row of `cost` (n, m), n <= m, at least total `sign * cost`, reading about `work` entries in a call.
 

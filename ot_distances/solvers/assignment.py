@@ -19,15 +19,17 @@ from ..problem import Array, Flow, TransportProblem
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
-# Up to here the dense method wins, and the other need not be compiled.
-SMALL = 256
+# Up to so many rows only the dense method is tried: no other need be compiled. Up to MIDDLE it goes first.
+SMALL, MIDDLE = 300, 640
 # Below this number of entries a second thread costs more than it brings.
 PARALLEL = 1_000_000
 
-# Budgets of the first try, all per row. A problem without much structure stays far below them (measured on the
-# families of benchmarks/families.py: 1..10 bids, 0..20 columns settled, 0..1 rows read); a point cloud in the plane
-# leaves more than FREE of the rows without a column, or spends them.
-FIRST_BIDS, BIDS, FREE, POPS, READS = 3, 10, 0.06, 12, 6
+# The first try, with budgets per row, so that it costs little where it does not lead to the end. FIRST_BIDS leave more
+# than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart clouds and the like. The searches
+# may settle so many columns and read so many rows: at first TRIAL, and LIMIT if TRIAL served one free row in PROMISING.
+DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE = 3, 80, 8  # of the dense method: bids, and rows read where n = m or n < m
+FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
+FEW, TIED, TRIAL, LIMIT, PROMISING = 0.02, (2, 2), (5, 2), (35, 10), 6
 # The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
 # spread / n, the part of the rows that a phase may leave free, and bids per row at which a phase is given up.
 COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
@@ -79,7 +81,7 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
     turned = n > m or (n == m and cost.flags.f_contiguous and not cost.flags.c_contiguous)
     wide = _readable(cost.T if turned else cost)
     market = _Market(wide, sign, turned, _threads(threads, n * m))
-    method = _dense(market) if min(n, m) <= SMALL else _by_lists(market)
+    method = _solve(market)
     size = market.bytes + (0 if np.shares_memory(wide, cost) else wide.nbytes)
     if turned:
         return Matching(market.row_of_col, market.v, market.u, method, size)
@@ -137,9 +139,16 @@ class _Market:
         self.bytes = 0
         self.part_all()
 
+    def holds(self, size: int) -> None:
+        """Note that so many bytes are in use at one time."""
+        self.bytes = max(self.bytes, size)
+
     def part_all(self) -> None:
         n, m = self.cost.shape
-        self.col_of_row, self.row_of_col = np.full(n, -1, dtype=np.intp), np.full(m, -1, dtype=np.intp)
+        self.col_of_row, self.row_of_col = (
+            np.full(n, -1, dtype=np.intp),
+            np.full(m, -1, dtype=np.intp),
+        )
 
     def in_slices(self, work: Callable[[int, int], None]) -> None:
         """`work(first, last)` on all rows, in pieces, by as many threads as there are."""
@@ -190,43 +199,103 @@ def _listed(numbers: Sequence[int] | Array, most: int = 8) -> str:
     return f"[{head}]" if len(numbers) <= most else f"[{head}, ...] ({len(numbers)} in all)"
 
 
-def _dense(market: _Market) -> str:
+def _solve(market: _Market) -> str:
+    """Match all rows; the cheapest method first, each within a budget. Returns the name of the one that got through."""
+    n, m = market.cost.shape
+    if n <= SMALL:
+        market.start_at_minima()
+        _dense(market, DENSE_BIDS, np.inf)
+        return "shortest augmenting paths"
+    market.start_at_minima()
+    tied = n == m and _by_ties(market)
+    few = tied and np.count_nonzero(market.col_of_row < 0) <= FEW * n
+    if few and _dense(market, 0, 1):
+        return "greedy matching of column minima, shortest augmenting paths"
+    if not tied and (n <= MIDDLE or n < m):
+        if _dense(market, DENSE_BIDS, DENSE_SQUARE if n == m else DENSE_WIDE):
+            return "shortest augmenting paths"
+        market.part_all()
+        market.start_at_minima()
+    return _by_lists(market, tied)
+
+
+def _dense(market: _Market, most_bids: float, most_reads: float) -> bool:
+    """Jonker and Volgenant's method on the matrix; False where a budget (rows read, per row) did not suffice.
+
+    With no bids it goes on from a matching along tight edges, and the prices v and u = 0 that go with it.
+    """
     from ..kernels import shortest_path as kernel
 
     n, m = market.cost.shape
-    market.start_at_minima()
     queue = np.arange(n)[::-1].copy()
     space = np.empty(m), np.empty(m), np.empty(m, dtype=np.intp), np.empty(m)
     state = np.zeros(kernel.STATE_SLOTS, dtype=np.intp)
-    state[kernel.QUEUED] = n
+    state[kernel.QUEUED] = n if most_bids else 0
+    market.holds(8 * (4 * n + 6 * m))
+    budget = [int(min(UNBOUNDED, k * n)) for k in (most_bids, most_reads)]
     status = kernel.RUNNING
     while status == kernel.RUNNING:
         status = kernel.augment(
             market.cost, market.sign, market.u, market.v, market.col_of_row, market.row_of_col, queue, *space, state,
-            4 * n, UNBOUNDED, SLICE,
+            *budget, SLICE,
         )  # fmt: skip
     if status == kernel.INFEASIBLE:
         cols = space[2][: state[kernel.SETTLED]]
         raise market.impossible([state[kernel.TARGET], *market.row_of_col[cols]], cols)
-    market.bytes = 8 * (4 * n + 6 * m)
-    return "shortest augmenting paths"
+    return bool(status == kernel.DONE)
 
 
-def _by_lists(market: _Market) -> str:
+def _by_lists(market: _Market, tied: bool) -> str:
+    """The same with candidate lists, which read each row once or twice; else the auction. `tied` comes from _by_ties."""
     lists = _Lists(market)
-    market.start_at_minima()
+    n, m = market.cost.shape
+    if tied:
+        lists.read_all()
+        lists.match_tight(0.0)
+        if lists.search(*TIED):
+            return "greedy matching of column minima, shortest augmenting paths"
     lists.read_all()
     free = lists.bid(0.0, FIRST_BIDS)
-    square = len(market.u) == len(market.v)
-    if free and (not square or free < 0.3 * len(market.u)):
-        free = lists.bid(0.0, BIDS - FIRST_BIDS, again=True)
-    if not square:
-        lists.finish(np.inf, UNBOUNDED, UNBOUNDED)
-    elif free > FREE * len(market.u) or not lists.finish(0.0, POPS, READS):
-        slack = lists.scaled_auction()
-        lists.finish(slack, UNBOUNDED, UNBOUNDED)
-        return "auction with eps scaling, shortest augmenting paths"
-    return "shortest augmenting paths on candidate lists"
+    if n < m:
+        lists.bid(0.0, BIDS - FIRST_BIDS, again=True)
+        lists.match_tight(np.inf)
+        lists.search(UNBOUNDED, UNBOUNDED)
+        return "shortest augmenting paths on candidate lists"
+    if free < HOPELESS * n and (free == 0 or lists.bid(0.0, BIDS - FIRST_BIDS, again=True) < FREE * n):
+        free = lists.match_tight(0.0)
+        if lists.search(*TRIAL):
+            return "shortest augmenting paths on candidate lists"
+        done = free - np.count_nonzero(market.col_of_row < 0)
+        if done * PROMISING > free and lists.search(*LIMIT):
+            return "shortest augmenting paths on candidate lists"
+    lists.match_tight(lists.scaled_auction())
+    lists.search(UNBOUNDED, UNBOUNDED)
+    return "auction with eps scaling, shortest augmenting paths"
+
+
+def _by_ties(market: _Market) -> bool:
+    """Match rows to columns that are cheapest in them, if nearly every row has such a one: integers of small range."""
+    from ..kernels.shortest_path import match_cheapest
+
+    n, m = market.cost.shape
+    open_v = market.v.copy()
+    found, first = 0, 0
+    for last in (*range(64, n, max(1, SLICE // m)), n):
+        found += match_cheapest(
+            market.cost,
+            market.sign,
+            market.v,
+            first,
+            last,
+            open_v,
+            market.col_of_row,
+            market.row_of_col,
+        )
+        if found < (0.9 if first == 0 else 0.6) * last:  # later rows find fewer columns free
+            market.part_all()
+            return False
+        first = last
+    return True
 
 
 class _Lists:
@@ -247,8 +316,17 @@ class _Lists:
         self.key, self.where = np.full(n + m, np.inf), np.full(n + m, -1)
         self.heap, self.read_in = np.empty(n + m, dtype=np.intp), np.full(n, -1)
         self.spaces = [np.empty(m, dtype=np.intp) for _ in range(3)]
-        held = (self.near, self.near_cost, self.length, self.bound, self.queue, self.key, self.where, self.heap)
-        market.bytes = sum(array.nbytes for array in held) + 8 * (5 * n + 6 * m)
+        held = (
+            self.near,
+            self.near_cost,
+            self.length,
+            self.bound,
+            self.queue,
+            self.key,
+            self.where,
+            self.heap,
+        )
+        market.holds(sum(array.nbytes for array in held) + 8 * (5 * n + 6 * m))
 
     @property
     def rows(self) -> tuple[Array, Array, Array, Array]:
@@ -262,7 +340,15 @@ class _Lists:
             )
         )
 
-    def bid(self, eps: float, most: float, *, spread: float = 1.0, left: float = 0.0, again: bool = False) -> int:
+    def bid(
+        self,
+        eps: float,
+        most: float,
+        *,
+        spread: float = 1.0,
+        left: float = 0.0,
+        again: bool = False,
+    ) -> int:
         """One phase, of at most `most` bids per row, until the part `left` of the rows is free. Returns how many are.
 
         `again` goes on with the rows that are free, else all bid anew.
@@ -316,25 +402,31 @@ class _Lists:
         sample -= np.nanmean(sample, axis=1, keepdims=True)
         return 2 * float(np.nanstd(sample)), size
 
-    def finish(self, slack: float, most_pops: float, most_reads: float) -> bool:
-        """Make the matching complete and optimal; False where a budget (per row) did not suffice."""
+    def match_tight(self, slack: float) -> int:
+        """Set u to the least reduced costs, part the pairs that are dearer by more than slack, match along the others.
+
+        Returns the number of free rows.
+        """
         here, n = self.market, len(self.market.u)
         duals = here.u, here.v, here.col_of_row, here.row_of_col
         taken = here.row_of_col.copy()
         here.in_slices(
             lambda first, last: self.paths.tighten(here.cost, here.sign, slack, *duals, taken, *self.rows, first, last)
         )
-        seen, places = self.spaces[0], [np.empty(n, dtype=np.intp) for _ in range(3)]
-        self.paths.match_tight(
-            here.cost, here.sign, slack if slack < np.inf else 0.0, *duals, *self.rows, seen, *places
-        )
+        tight = slack if slack < np.inf else 0.0
+        places = [np.empty(n, dtype=np.intp) for _ in range(3)]
+        return int(self.paths.match_tight(here.cost, here.sign, tight, *duals, *self.rows, self.spaces[0], *places))
+
+    def search(self, most_pops: float, most_reads: float) -> bool:
+        """Make the matching complete and optimal; False where a budget (per row) did not suffice."""
+        here, n = self.market, len(self.market.u)
         state = np.zeros(self.paths.STATE_SLOTS, dtype=np.int64)
         budget = [int(min(UNBOUNDED, k * n)) for k in (most_pops, most_reads)]
         status = self.paths.RUNNING
         while status == self.paths.RUNNING:
             status = self.paths.search(
-                here.cost, here.sign, *duals, *self.rows, self.key, self.where, self.heap, *self.spaces, self.read_in,
-                state, *budget, SLICE,
+                here.cost, here.sign, here.u, here.v, here.col_of_row, here.row_of_col, *self.rows, self.key,
+                self.where, self.heap, *self.spaces, self.read_in, state, *budget, SLICE,
             )  # fmt: skip
         if status == self.paths.INFEASIBLE:
             cols = self.spaces[1][: state[self.paths.SETTLED]]
