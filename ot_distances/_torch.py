@@ -47,7 +47,7 @@ def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any) -> Any:
         if torch.compiler.is_compiling():
-            return torch.compiler.disable(function)(*args)
+            return torch.compiler.disable(function)(*args)  # type: ignore[no-untyped-call]
         return function(*args)
 
     return call
@@ -143,7 +143,8 @@ def _attach(
     weights = [
         side.to("cpu", torch.float64).expand(len(results), -1) if _needs_gradient(side) else None for side in (a, b)
     ]
-    attached: Tensor = _Envelope.apply(costs, *weights, _Optimum(value, owner, share, f, g, p))
+    optimum = _Optimum(value, owner, share, f, g, p)
+    attached: Tensor = _Envelope.apply(costs, *weights, optimum)  # type: ignore[no-untyped-call]
     return attached
 
 
@@ -208,7 +209,7 @@ def _on_blocks(metric: Callable[..., Any], x: Any, y: Any) -> Callable[[Array, A
 
     def blocks(*sides: Array) -> Array:
         with torch.no_grad():
-            tensors = [torch.as_tensor(s, dtype=dtype, device=where) for s, (dtype, where) in zip(sides, kinds)]
+            tensors = [torch.tensor(s, dtype=dtype, device=where) for s, (dtype, where) in zip(sides, kinds)]
             return to_numpy(metric(*tensors))
 
     return blocks
@@ -236,7 +237,7 @@ def _tensor(value: Any, dtype: Any = None, device: Any = None, like: Any = None)
     """`value` in the graph it belongs to; what is no tensor becomes one, of the kind of `like` where that is one."""
     if not isinstance(value, Tensor):
         like = like if isinstance(like, Tensor) else torch.empty(0, dtype=torch.float64)
-        value = torch.as_tensor(np.asarray(value), dtype=like.dtype, device=like.device)
+        value = torch.tensor(np.asarray(value), dtype=like.dtype, device=like.device)
     return value if dtype is None else value.to(device, dtype)
 
 
