@@ -161,7 +161,12 @@ def coordinates(draw, n, d, kind):
         return draw(hnp.arrays(float, (n, d), elements=st.integers(-50, 50)))
     if kind == "mixed scales":
         return draw(hnp.arrays(float, (n, d), elements=st.sampled_from((0.0, 1e-9, -1e-5, 0.1, 1.0, -30.0, 1e6))))
-    return draw(hnp.arrays(float, (n, d), elements=st.floats(-10, 10, allow_subnormal=False)))
+    return draw(hnp.arrays(float, (n, d), elements=st.floats(-10, 10).map(_not_tiny)))
+
+
+def _not_tiny(number):
+    """0 in the place of numbers whose powers vanish beside 1; test_scale.py has those."""
+    return number if abs(number) > 1e-60 else 0.0
 
 
 KINDS = ("general", "grid", "integers", "collinear", "coincident", "mixed scales")

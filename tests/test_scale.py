@@ -72,6 +72,30 @@ def test_the_largest_floats_are_measured():
     assert ot.wasserstein([[0.0, 0.0]], [[top / 2, 0.0]], p=2) == pytest.approx(top / 2, rel=1e-15)
 
 
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("move", [1e-60, 1e-120, 1e-155, 1e-158, 1e-161, 1e-165, 1e-250, 1e-300, 5e-324])
+def test_moves_that_vanish_beside_the_extent_are_measured_or_refused_but_never_wrong(move, d, p):
+    # of two atoms at distance 1, one stays and one moves by so little that its square is no normal number
+    x, y = np.zeros((2, d)), np.zeros((2, d))
+    x[1, 0] = y[1, 0] = 1
+    y[0, -1] = move
+    truth = Fraction(move) ** p / 2
+    try:
+        result = ot.solve(x, y, p=p)
+        assert result.value == pytest.approx(move / 2 if p == 1 else move / math.sqrt(2), rel=1e-12, abs=5e-324)
+    except ot.NotConverged as refusal:
+        assert move < 1e-100
+        result = refusal
+    assert Fraction(result.lower) <= truth <= Fraction(result.upper)
+
+
+@pytest.mark.parametrize("method", ["1d", "network_simplex", "lp"])
+def test_a_far_point_of_no_weight_does_not_set_the_scale(method):
+    result = ot.solve([[1e-285], [3e-285]], [[0.0], [1.0]], [1, 1], [2, 0], method=method)
+    assert result.value == pytest.approx(4e-285, rel=1e-12)
+
+
 def test_a_distance_beyond_the_largest_float_is_an_error_or_infinite():
     top = np.finfo(float).max
     try:
