@@ -11,6 +11,7 @@ from .certificate import Bounds, certify_assignment, unscale, unscale_array
 from .costs import DenseCost
 from .problem import Array, Assignment, NotConverged
 from .solvers.assignment import Matching, match
+from .solvers.small_assignment import GAP, SLOTS, SMALL, match_small
 
 RTOL = 1e-9
 
@@ -64,25 +65,59 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
     >>> linear_assignment([[4, 1, 3], [2, 0, 5]], maximize=True).cost
     9.0
     """
-    measures.option(device, "device", DEVICES)
+    if device is not None:
+        measures.option(device, "device", DEVICES)
     sign = -1.0 if maximize else 1.0
-    if isinstance(cost_matrix, (list, tuple)) and len(cost_matrix) and all(np.ndim(one) == 2 for one in cost_matrix):
-        matrices = [_checked(one, sign) for one in cost_matrix]
-        results = [_certified(one, sign, match(one, sign=sign)) for one in matrices]
-        same = len({one.shape for one in matrices}) == 1
-        return _stacked(results) if same else results
+    if type(cost_matrix) is np.ndarray and cost_matrix.ndim == 2:
+        return _one(cost_matrix, sign)
+    if isinstance(cost_matrix, (list, tuple)):
+        shapes = {one.shape if getattr(one, "ndim", 0) == 2 else None for one in cost_matrix}
+        if len(shapes) > 1 and None not in shapes:
+            return [_one(measures.real_array(one, "cost_matrix"), sign) for one in cost_matrix]
     array = measures.real_array(cost_matrix, "cost_matrix")
     if array.ndim != 3:
-        matrix = _checked(array, sign)
-        return _certified(matrix, sign, match(matrix, sign=sign))
+        return _one(array, sign)
     if 0 in array.shape:
         raise ValueError(f"`cost_matrix` must not be empty, but it has shape {array.shape}. Pass at least one entry.")
-    batch = measures.cost_values(array, sign=sign)
-    return _stacked([_certified(one, sign, match(one, sign=sign)) for one in batch])
+    return _many(array, sign)
 
 
-def _checked(value: Any, sign: float) -> Array:
-    return measures.cost_matrix(value, sign=sign)
+def _one(array: Array, sign: float) -> Assignment:
+    """One problem; a small one in a single compiled call."""
+    if array.ndim == 2 and 0 < array.shape[0] <= array.shape[1] and array.shape[0] <= SMALL and _plain(array):
+        cols, numbers, irregular = match_small(array[None], sign)
+        if not irregular:
+            n, found = len(array), numbers[0]
+            cost, lower, upper, gap = found[:SLOTS].tolist()
+            if gap <= RTOL:
+                u, v = found[SLOTS : SLOTS + n], found[SLOTS + n :]
+                return Assignment(np.arange(n), cols[0], cost, u, v, lower, upper, gap)
+    matrix = measures.cost_matrix(array, sign=sign)
+    return _certified(matrix, sign, match(matrix, sign=sign))
+
+
+def _plain(array: Array) -> bool:
+    return (array.dtype == np.float64 or array.dtype == np.float32) and array.flags.c_contiguous
+
+
+def _many(array: Array, sign: float) -> Any:
+    """A batch: small problems by threads over them, others one after the other, each by all threads."""
+    if min(array.shape[1:]) > SMALL:
+        return _stacked([_one(one, sign) for one in measures.cost_values(array, sign=sign)])
+    turned = array.shape[1] > array.shape[2]
+    wide = array.transpose(0, 2, 1) if turned else array
+    wide = np.ascontiguousarray(wide, dtype=array.dtype if array.dtype == np.float32 else np.float64)
+    cols, numbers, irregular = match_small(wide, sign, measures.threads(None))
+    if irregular or not (numbers[:, GAP] <= RTOL).all():
+        return _stacked([_one(one, sign) for one in measures.cost_values(array, sign=sign)])
+    count, n = cols.shape
+    bounds, u, v = numbers[:, :SLOTS], numbers[:, SLOTS : SLOTS + n], numbers[:, SLOTS + n :]
+    rows = np.tile(np.arange(n), (count, 1))
+    if turned:
+        order = np.argsort(cols, axis=1)
+        rows, cols, u, v = np.take_along_axis(cols, order, axis=1), order, v, u
+    fields: list[Any] = [rows, cols, bounds[:, 0], u, v, bounds[:, 1], bounds[:, 2], bounds[:, 3]]
+    return Assignment(*fields)
 
 
 def _certified(matrix: Array, sign: float, found: Matching) -> Assignment:

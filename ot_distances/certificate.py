@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .costs import UNIT_ROUNDOFF, VANISHING
+from .costs import UNIT_ROUNDOFF
 from .problem import Array, Flow, GroundCost, NotConverged, Transport, TransportProblem
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # The gap is measured against the cost; where the cost is a small difference of large potentials, against a thousandth
 # of these: float64 potentials cannot prove more.
 POTENTIAL_SHARE = 2.0**-10
+
+# Rounding of a compensated sum and of the bound made from it, relative to the sum.
+SUM_SLACK = 4 * UNIT_ROUNDOFF
 
 # Where float64 weights leave the cost itself open by `slack`, nothing below slack * 2**32 can be told to 9 digits.
 SLACK_SHARE = 2.0**32
@@ -99,12 +102,12 @@ def bound(problem: TransportProblem, flow: Flow, cost: float, f: Array, g: Array
     below, above = _mass_slack(problem, flow, f, g)
     lower = dual - abs(dual) * relative - below if math.isfinite(dual) else -math.inf
     upper = cost + abs(cost) * relative + above
-    vanishing = problem.cost.vanishes(flow.rows, flow.cols)
-    upper += VANISHING if vanishing else 0.0
+    lost = problem.cost.absolute_error(flow.rows, flow.cols)
+    upper += lost
     if problem.cost.range()[0] >= 0:
         lower = max(lower, 0.0)
     scale = max(abs(lower), abs(upper))
-    if not vanishing:
+    if not lost:
         scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * max(below, above))
     return Bounds(lower, upper, scale)
 
@@ -288,5 +291,5 @@ def certify_assignment(cost: GroundCost, rows: Array, cols: Array, u: Array, v: 
     total = exact_sum(entries)
     dual = exact_sum(np.concatenate((u, v)))
     size = float(np.abs(u).sum() + np.abs(v).sum())
-    lower, upper = (value + sign * 4 * UNIT_ROUNDOFF * abs(value) for value, sign in ((dual, -1), (total, 1)))
+    lower, upper = (value + sign * SUM_SLACK * abs(value) for value, sign in ((dual, -1), (total, 1)))
     return u, v, Bounds(lower, upper, max(abs(lower), abs(upper), POTENTIAL_SHARE * size))

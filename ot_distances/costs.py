@@ -175,11 +175,12 @@ class DenseCost(_Blockwise):
     def entries(self, rows: Array, cols: Array) -> Array:
         return self._scaled(self.values[rows, cols])
 
-    def vanishes(self, rows: Array, cols: Array) -> bool:
+    def absolute_error(self, rows: Array, cols: Array) -> float:
         if not self.shift:
-            return False
+            return 0.0
         values = self.values[rows, cols]
-        return bool(((np.abs(self._scaled(values)) < VANISHING) & (values != 0)).any())
+        lost = (np.abs(self._scaled(values)) < VANISHING) & (values != 0)
+        return VANISHING if lost.any() else 0.0
 
     def least(self) -> float:
         return float(self.row_transform(np.zeros(self.shape[1])).min())
@@ -204,6 +205,7 @@ class PointCost(_Blockwise):
         self.x, self.y = x, y  # (n, d), (m, d) float64, C-ordered
         self.metric, self.p, self.exponent = metric, p, exponent
         self.shape = (len(x), len(y))
+        self.rounded = False
 
     @classmethod
     def scaled(cls, x: Array, y: Array, metric: str, p: float) -> PointCost:
@@ -220,10 +222,15 @@ class PointCost(_Blockwise):
             )
         largest = math.frexp(float(np.maximum(-low, high).max()))[1]
         # The extent of the largest floats is not a float, and half the least ones is none either.
-        extent = math.frexp(float((high - low).max()) if largest < 1000 else float((high / 2 - low / 2).max()))[1] + 1
+        extent = math.frexp(float((high - low).max()) if largest < 1000 else float((high / 2 - low / 2).max()))[1]
         shift = max(extent, largest - 1000)
         exponent = shift * METRICS[metric].degree * p
-        return cls(np.ldexp(x, -shift), np.ldexp(y, -shift), metric, p, exponent)
+        if x.shape[1] == 1 and METRICS[metric].degree == 1:
+            metric = "cityblock"  # one coordinate needs no squares, whose roots lose digits of tiny differences
+        cost = cls(np.ldexp(x, -shift), np.ldexp(y, -shift), metric, p, exponent)
+        # Scaled down, a coordinate near the least floats may have lost digits.
+        cost.rounded = any((np.ldexp(new, shift) != old).any() for new, old in ((cost.x, x), (cost.y, y)))
+        return cost
 
     @property
     def relative_error(self) -> float:
@@ -264,10 +271,13 @@ class PointCost(_Blockwise):
             METRICS[self.metric].reduce(value, self.x[rows, k] - self.y[cols, k])
         return self._finish(value)
 
-    def vanishes(self, rows: Array, cols: Array) -> bool:
-        """Some pair of different points costs so little that its entry is no normal number any more."""
-        entries = self.entries(rows, cols)
-        return bool(((entries < VANISHING) & (self.x[rows] != self.y[cols]).any(axis=1)).any())
+    def absolute_error(self, rows: Array, cols: Array) -> float:
+        """Not 0 where different points cost so little that a square or a power of their distance has lost digits."""
+        small = VANISHING ** min(METRICS[self.metric].root * self.p, 1.0)
+        if self.rounded:
+            return small
+        hit = np.flatnonzero(self.entries(rows, cols) < small)
+        return small if (self.x[rows[hit]] != self.y[cols[hit]]).any() else 0.0
 
     def range(self) -> tuple[float, float]:
         return 0.0, self._largest

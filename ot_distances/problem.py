@@ -61,8 +61,8 @@ class GroundCost(Protocol):
     def least(self) -> float:
         """The least entry."""
 
-    def vanishes(self, rows: Array, cols: Array) -> bool:
-        """Some of the entries are so small that float64 holds them with an absolute error only."""
+    def absolute_error(self, rows: Array, cols: Array) -> float:
+        """Of each of the entries, where scaling, squares or powers have brought one below the normal numbers; else 0."""
 
     def row_transform(self, g: Array) -> Array:
         """The c-transform min_j C_ij - g_j, (n,), rounded down so that f_i + g_j <= C_ij in real arithmetic."""

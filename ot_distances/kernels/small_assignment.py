@@ -1,0 +1,106 @@
+"""Small assignment problems with their proof in one call: many of a kind, or one without Python on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .shortest_path import BIDDING, PHASE, QUEUED, RUNNING, STATE_SLOTS, augment, column_minima
+
+# What stands before the duals in `numbers`
+COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
+
+# Within these magnitudes no sum or difference of costs overflows or loses digits.
+LARGEST, LEAST = 2.0**300, 2.0**-300
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_many(costs, sign, first, last, slack, share, cols, numbers):
+    """Match the rows of problems first .. last - 1 of `costs` (B, n, m), n <= m, at the least sum of sign * cost.
+
+    Fills `cols` (B, n) and `numbers` (B, SLOTS + n + m): cost and dual value, let out by the part `slack` of
+    themselves to bounds, their gap relative to the cost or to the part `share` of the duals, and the duals, in the
+    user's sense. Returns how many problems are irregular: an entry is not finite, or the entries are so large or small
+    that they would have to be scaled first. Nothing is filled for these.
+    """
+    n, m = costs.shape[1], costs.shape[2]
+    row_of_col = np.empty(m, np.intp)
+    queue, state = np.empty(n, np.intp), np.empty(STATE_SLOTS, np.intp)
+    dist, open_v, settled, settled_dist = np.empty(m), np.empty(m), np.empty(m, np.intp), np.empty(m)
+    irregular = 0
+    for b in range(first, last):
+        cost = costs[b]
+        if not _regular(cost):
+            irregular += 1
+            continue
+        u, v = numbers[b, SLOTS : SLOTS + n], numbers[b, SLOTS + n :]
+        v[:] = np.inf if n == m else 0.0
+        if n == m:
+            column_minima(cost, sign, 0, n, v)
+        cols[b] = -1
+        row_of_col[:] = -1
+        for i in range(n):
+            queue[i] = n - 1 - i
+        state[:] = 0
+        state[PHASE], state[QUEUED] = BIDDING, n
+        running = RUNNING
+        while running == RUNNING:
+            running = augment(
+                cost, sign, u, v, cols[b], row_of_col, queue, dist, open_v, settled, settled_dist, state,
+                4 * n, 2**60, 2**60,
+            )  # fmt: skip
+        _prove(cost, sign, slack, share, cols[b], u, v, numbers[b])
+    return irregular
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _regular(cost):
+    largest = 0.0
+    for i in range(cost.shape[0]):
+        for j in range(cost.shape[1]):
+            size = abs(np.float64(cost[i, j]))
+            if not size <= LARGEST:  # nan too
+                return False
+            largest = max(largest, size)
+    return largest == 0.0 or largest >= LEAST
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prove(cost, sign, slack, share, cols, u, v, bounds):
+    """u by the c-transform, rounded down; the sums of both sides in twice the precision (Ogita, Rump & Oishi 2005)."""
+    n, m = cost.shape
+    primal, primal_rest, dual, dual_rest, size = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(m):
+        if n < m:
+            v[j] = min(v[j], 0.0)
+        total = dual + v[j]
+        back = total - dual
+        dual_rest += (dual - (total - back)) + (v[j] - back)
+        dual = total
+        size += abs(v[j])
+    for i in range(n):
+        best = np.inf
+        for j in range(m):
+            best = min(best, sign * np.float64(cost[i, j]) - v[j])
+        u[i] = best - abs(best) * 2.0**-52
+        total = dual + u[i]
+        back = total - dual
+        dual_rest += (dual - (total - back)) + (u[i] - back)
+        dual = total
+        size += abs(u[i])
+        entry = sign * np.float64(cost[i, cols[i]])
+        total = primal + entry
+        back = total - primal
+        primal_rest += (primal - (total - back)) + (entry - back)
+        primal = total
+    primal, dual = primal + primal_rest, dual + dual_rest
+    lower, upper = dual - slack * abs(dual), primal + slack * abs(primal)
+    scale = max(abs(lower), abs(upper), share * size)
+    bounds[GAP] = (upper - lower) / scale if upper > lower else 0.0
+    bounds[COST] = sign * min(max(primal, lower), upper)
+    bounds[LOWER], bounds[UPPER] = (lower, upper) if sign > 0 else (-upper, -lower)
+    if sign < 0:
+        for i in range(n):
+            u[i] = -u[i]
+        for j in range(m):
+            v[j] = -v[j]
