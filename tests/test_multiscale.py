@@ -1,0 +1,299 @@
+"""Point clouds without a matrix: right on every shape, proven, bounded in work and memory, and stopped when told."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+import tracemalloc
+
+import naive
+import numba
+import numpy as np
+import pytest
+from cases import METRICS, check_plan, check_potentials, point_sets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ot_distances.certificate import certify
+from ot_distances.costs import PointCost
+from ot_distances.kernels import candidates, kd_tree
+from ot_distances.kernels.c_transform import c_transform
+from ot_distances.problem import NotConverged
+from ot_distances.solvers import level_matching
+from ot_distances.solvers.cloud import Cloud, Watch, folding, ordered
+from ot_distances.solvers.multiscale import multiscale
+from ot_distances.wasserstein import ground_cost, transport_problem
+
+
+def cloud(kind, n, rng, d=2):
+    """Two clouds of n points that are hard in one way each."""
+    x, y = rng.normal(size=(2, n, d))
+    angle = rng.uniform(0, 2 * np.pi, n)
+    side = int(np.ceil(np.sqrt(n)))
+    grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)[:n].astype(float)
+    return {
+        "square": lambda: (rng.random((n, d)), rng.random((n, d))),
+        "shifted": lambda: (x, y + 1),
+        "far apart": lambda: (x, 0.3 * y + 1e6),
+        "ring": lambda: (x, np.c_[np.cos(angle), np.sin(angle)] * (3 + 0.1 * y[:, :1])),
+        "bananas": lambda: (
+            np.c_[2 * x[:, 0], 0.3 * x[:, 1] + x[:, 0] ** 2],
+            np.c_[0.3 * y[:, 1] + y[:, 0] ** 2, -2 * y[:, 0]],
+        ),
+        "heavy tails": lambda: (rng.standard_cauchy((n, d)), rng.standard_cauchy((n, d))),
+        "a hundred clusters": lambda: (x, 10 * rng.normal(size=(100, d))[rng.integers(0, 100, n)] + 0.05 * y),
+        "collinear": lambda: (np.outer(rng.random(n), [1, 2]), np.outer(rng.random(n) ** 2, [1, 2]) + 0.3),
+        "grids": lambda: (grid, grid + np.array([0.5, 0.25])),
+        "duplicates": lambda: (rng.integers(0, 12, (n, d)) * 1.0, rng.integers(0, 12, (n, d)) * 1.0),
+        "one place": lambda: (np.zeros((n, d)), y),
+        "nearly one place": lambda: (1e-9 * x, y),
+    }[kind]()
+
+
+SHAPES = (
+    "square",
+    "shifted",
+    "far apart",
+    "ring",
+    "bananas",
+    "heavy tails",
+    "a hundred clusters",
+    "collinear",
+    "grids",
+    "duplicates",
+    "one place",
+    "nearly one place",
+)
+
+
+def solved(x, y, a=None, b=None, *, p=1, metric="euclidean", rtol=1e-12, **options):
+    problem = transport_problem(ground_cost(np.asarray(x, float), np.asarray(y, float), metric, p), a, b, power=p)
+    flow = multiscale(problem, **options)
+    return certify(problem, flow, "multiscale", rtol, time.perf_counter()), flow
+
+
+def uneven(rng, n, m, spread=1.0):
+    """Weights that vary by a factor of 10**spread: whole numbers of one sum, so that no mass is rounded."""
+    a, b = (np.ceil(1000 * 10 ** (spread * rng.random(k))) for k in (n, m))
+    lighter = a if a.sum() < b.sum() else b
+    lighter[rng.integers(len(lighter))] += abs(a.sum() - b.sum())
+    return a, b
+
+
+# Right -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equals_the_linear_program(rng, metric, p, weighted):
+    if metric == "sqeuclidean" and p != 1:
+        pytest.skip("the squared distance is a cost of its own, not the power of one")
+    n, m = (17, 23) if weighted else (20, 20)
+    x, y = rng.normal(size=(n, 3)), rng.normal(size=(m, 3)) + 0.5
+    a, b = uneven(rng, n, m) if weighted else (None, None)
+    result, _ = solved(x, y, a, b, p=p, metric=metric)
+    cost = naive.ground_cost(x, y, p, metric)
+    a, b = (np.full(n, 1 / n), np.full(m, 1 / m)) if a is None else (a, b)
+    check_plan(result.plan, a, b)
+    check_potentials(result.f, result.g, cost)
+    assert result.gap <= 1e-12
+    assert result.cost == pytest.approx(naive.linear_program(cost, a, b), rel=1e-9)
+
+
+@settings(max_examples=40)
+@given(point_sets(max_n=7), st.sampled_from([1, 2, 2.5]))
+def test_small_problems_of_any_kind_equal_the_linear_program(points, p):
+    x, y, a, b = points
+    a = np.full(len(x), 1 / len(x)) if a is None else np.maximum(a, 1e-3) / np.maximum(a, 1e-3).sum()
+    b = np.full(len(y), 1 / len(y)) if b is None else np.maximum(b, 1e-3) / np.maximum(b, 1e-3).sum()
+    result, _ = solved(x, y, a, b, p=p, rtol=1e-9)
+    cost = naive.ground_cost(x, y, p)
+    assert result.cost == pytest.approx(naive.linear_program(cost, a, b), rel=1e-6, abs=1e-9 * cost.max(initial=0))
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 8, 9, 40, 200])
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev"])
+def test_every_dimension_equals_the_assignment(rng, d, metric):
+    from scipy.optimize import linear_sum_assignment
+
+    x, y = rng.normal(size=(300, d)), 1.2 * rng.normal(size=(300, d))
+    result, _ = solved(x, y, p=1, metric=metric)
+    cost = naive.ground_cost(x, y, 1, metric)
+    assert result.cost == pytest.approx(cost[linear_sum_assignment(cost)].mean(), rel=1e-12)
+    assert result.gap <= 1e-12
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_shape_blows_up(rng, shape, p, weighted):
+    n, m = (1500, 1200) if weighted else (1500, 1500)
+    x, y = cloud(shape, n, rng)
+    a, b = uneven(rng, n, m, spread=6) if weighted else (None, None)
+    result, _ = solved(x, y[:m], a, b, p=p, time_limit=30)
+    assert result.gap <= 1e-12
+
+
+def test_images_on_pixel_grids(rng):
+    pixels = np.stack(np.meshgrid(np.arange(32), np.arange(32)), -1).reshape(-1, 2)
+    a, b = (np.ceil(1e6 * np.exp(-((pixels - at) ** 2).sum(1) / 50)) for at in (10, 15))
+    a[0] += max(b.sum() - a.sum(), 0)
+    b[0] += max(a.sum() - b.sum(), 0)
+    assert solved(pixels, pixels, a, b, p=2)[0].gap <= 1e-12
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 13, 64, 65, 257])
+def test_every_small_size(rng, n):
+    from scipy.optimize import linear_sum_assignment
+
+    x, y = rng.random((n, 2)), rng.random((n, 2))
+    cost = naive.ground_cost(x, y, 2)
+    assert solved(x, y, p=2)[0].cost == pytest.approx(cost[linear_sum_assignment(cost)].mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("n, m", [(1, 400), (400, 1), (2, 300), (700, 50)])
+def test_very_different_sizes(rng, n, m):
+    x, y = rng.random((n, 2)), rng.random((m, 2))
+    a, b = uneven(rng, n, m)
+    assert solved(x, y, a, b, p=2)[0].gap <= 1e-12
+
+
+# Its parts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("metric, p", [("euclidean", 1), ("euclidean", 2), ("euclidean", 1.5), ("euclidean", 3.0)] + [
+    (metric, p) for metric in ("cityblock", "chebyshev") for p in (1, 2)])  # fmt: skip
+def test_the_transform_is_the_minimum_over_all_columns(rng, d, metric, p):
+    x, y = rng.normal(size=(150, d)), rng.normal(size=(700, d)) + 100
+    smooth = (y @ rng.normal(size=d)) / d + 0.1 * (y**2).sum(1) / d
+    for g in (np.zeros(700), rng.normal(size=700), smooth, 1e6 * rng.standard_cauchy(700)):
+        g[::50] = -np.inf
+        cost = PointCost(x, y, metric, p)
+        truth = (cost.block(0, 150) - g).min(axis=1)
+        ulps = 0 if p in (1, 2) and (metric, p) != ("cityblock", 2) and (metric, p) != ("chebyshev", 2) else 4
+        found = c_transform(x, y, g, *folding(cost))
+        assert (np.abs(found - truth) <= ulps * np.spacing(np.abs(cost.range()[1]))).all()
+
+
+@pytest.mark.parametrize("d", [2, 12])
+def test_candidates_are_the_least_reduced_costs(rng, d):
+    x, y, g = rng.random((80, d)), rng.random((500, d)), rng.random(500)
+    order = ordered(y, np.array([64, 16, 4]))
+    search = Cloud(y[order], np.ones(500, np.int64), np.array([64, 16, 4]), candidates.SQUARES, 0.5, Watch())
+    nearest = search.nearest(x, g, 9)
+    reduced = PointCost(x, y[order], "euclidean", 1).block(0, 80) - g
+    np.testing.assert_array_equal(nearest.value, np.sort(reduced, axis=1)[:, :9])
+    np.testing.assert_array_equal(np.take_along_axis(reduced, nearest.best, axis=1), nearest.value)
+    limits = np.sort(reduced, axis=1)[:, 3]
+    assert (search.nearest(x, g, 9, limits=limits).found == 3).all()
+
+
+def test_runs_of_the_tree_are_clusters(rng):
+    points, grains = rng.random((1000, 2)), np.array([64, 16, 4])
+    order = ordered(points, grains)
+    np.testing.assert_array_equal(np.sort(order), np.arange(1000))
+    start, stop, right, low, high = kd_tree.build_tree(points[order], grains)
+    assert (start[0], stop[0]) == (0, 1000)
+    for v in range(len(start)):
+        run = points[order][start[v] : stop[v]]
+        np.testing.assert_array_equal((run.min(0), run.max(0)), (low[v], high[v]))
+        if right[v] >= 0:
+            assert (start[v + 1], stop[right[v]]) == (start[v], stop[v])
+            assert stop[v + 1] == start[right[v]]
+            assert stop[v + 1] % 4 == 0
+    runs = points[order].reshape(-1, 4, 2)
+    assert np.ptp(runs, axis=1).mean() < 0.1
+
+
+# Bounded -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_spent_budget_hands_over_to_the_simplex(rng, monkeypatch):
+    x, y = cloud("shifted", 600, rng)
+    expected = solved(x, y)[0].cost
+    monkeypatch.setattr(level_matching, "MAX_VISITS", 0)
+    assert solved(x, y)[0].cost == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_time_limit_leaves_with_bounds(rng, weighted):
+    x, y = cloud("shifted", 3000, rng)
+    a, b = uneven(rng, 3000, 3000) if weighted else (None, None)
+    truth = solved(x, y, a, b)[0].cost
+    for seconds in (0.0, 0.05):
+        with pytest.raises(NotConverged, match="time limit") as caught:
+            solved(x, y, a, b, time_limit=seconds)
+        assert caught.value.lower <= truth <= caught.value.upper
+    assert caught.value.upper < 3 * truth
+
+
+def test_ctrl_c_leaves_promptly_with_bounds(rng):
+    x, y = cloud("shifted", 30_000, rng)
+    solved(x[:500], y[:500])
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    problem = transport_problem(ground_cost(x, y, "euclidean", 1), None, None, power=1)
+    timer.start()
+    pressed = time.process_time()
+    with pytest.raises(NotConverged, match="interrupted") as caught:
+        multiscale(problem)
+    assert time.process_time() - pressed < 20
+    assert 0 < caught.value.lower < caught.value.upper < np.inf
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_progress_tells_a_shrinking_gap(rng, weighted):
+    x, y = cloud("shifted", 2000, rng)
+    a, b = uneven(rng, 2000, 2000) if weighted else (None, None)
+    told = []
+    solved(x, y, a, b, progress=lambda stage, gap: told.append((stage, gap)))
+    assert told
+    assert all(isinstance(stage, str) and gap >= -1e-12 for stage, gap in told)
+    assert told[-1][1] < 0.01
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_memory_does_not_grow_with_the_matrix(rng, weighted):
+    n = 4000
+    x, y = cloud("square", n, rng)
+    a, b = uneven(rng, n, n) if weighted else (None, None)
+    solved(x[:300], y[:301] if weighted else y[:300])
+    problem = transport_problem(ground_cost(x, y, "euclidean", 2), a, b, power=2)
+    tracemalloc.start()
+    try:
+        flow = multiscale(problem)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4000 * n  # the matrix has 8 n bytes for each point: 32,000
+    assert 0.3 * peak < flow.bytes < 3 * peak
+
+
+def test_the_answer_does_not_depend_on_the_number_of_threads(rng):
+    x, y = cloud("ring", 1500, rng)
+    before = numba.get_num_threads()
+    flows = []
+    try:
+        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+            numba.set_num_threads(threads)
+            flows.append(solved(x, y, p=2)[1])
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(flows[0].cols, flows[1].cols)
+    np.testing.assert_array_equal(flows[0].g, flows[1].g)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_start_from_the_last_potentials_gives_the_same_answer(rng, weighted, p):
+    x, y = cloud("shifted", 1000, rng)
+    a, b = uneven(rng, 1000, 1000) if weighted else (None, None)
+    _, flow = solved(x, y, a, b, p=p)
+    moved = x + 1e-3 * rng.normal(size=x.shape)
+    cold, _ = solved(moved, y, a, b, p=p)
+    warm, _ = solved(moved, y, a, b, p=p, start=flow.g)
+    assert warm.cost == pytest.approx(cold.cost, rel=1e-12)
+    nonsense, _ = solved(moved, y, a, b, p=p, start=rng.normal(size=1000))
+    assert nonsense.cost == pytest.approx(cold.cost, rel=1e-12)
