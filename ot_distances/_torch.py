@@ -93,18 +93,21 @@ class _Optimum:
     g: Tensor | None  # (B, m)
     power: float
 
+    def at_pairs(self, values: Tensor) -> Tensor:
+        """One value for each problem, (B,), given to its pairs."""
+        return values if len(values) == 1 else values[self.owner]
+
 
 class _Envelope(torch.autograd.Function):
     """(sum of share * cost**p) ** (1/p) at the optimum: (k,) costs of pairs, (B, n) and (B, m) weights -> (B,)."""
 
+    # forward takes the context itself: `setup_context` would cost more time than all else that is done here.
     @staticmethod
-    def forward(costs: Tensor, a: Tensor | None, b: Tensor | None, optimum: _Optimum) -> Tensor:
-        return optimum.value.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        costs, _, _, ctx.optimum = inputs
-        ctx.save_for_backward(costs, output)
+    def forward(ctx: Any, costs: Tensor, a: Tensor | None, b: Tensor | None, optimum: _Optimum) -> Tensor:
+        value = optimum.value.clone()
+        ctx.optimum = optimum
+        ctx.save_for_backward(costs, value)
+        return value
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -114,13 +117,13 @@ class _Envelope(torch.autograd.Function):
         if power not in (1.0, np.inf):
             # W**(1-p) c**(p-1) as (c / W)**(p-1): no power leaves the range, and all is 0 at W = 0.
             unit = torch.where(value > 0, value, 1.0)
-            share = share * (costs / unit[optimum.owner]) ** (power - 1)
+            share = share * (costs / optimum.at_pairs(unit)) ** (power - 1)
             weight = gradient * torch.where(value > 0, unit ** (1 - power) / power, 0.0)
         elif power == np.inf:  # the longest move stays the longest while the weights change a little
             weight = gradient * 0.0
         needed = ctx.needs_input_grad
         return (
-            gradient[optimum.owner] * share if needed[0] else None,
+            optimum.at_pairs(gradient) * share if needed[0] else None,
             weight[:, None] * optimum.f if needed[1] else None,
             weight[:, None] * optimum.g if needed[2] else None,
             None,
