@@ -1,7 +1,7 @@
 """Dense assignment by shortest augmenting paths (Jonker and Volgenant 1987), square or rectangular.
 
-Costs are read in the precision in which they are stored and added up in float64. A row is reduced to 64 running
-minima, one for every residue of the column index modulo 64: that loop has no branches and becomes vector
+Costs are read in the precision in which they are stored and added up in float64. A row is reduced to 32 running
+minima, one for every residue of the column index modulo 32: that loop has no branches and becomes vector
 instructions, where a search for the position of the minimum would not. The work is done in slices, so that the
 caller can stop between them.
 """
@@ -9,7 +9,8 @@ caller can stop between them.
 import numpy as np
 from numba import njit
 
-LANES = 64
+LANES = 32
+HUGE = 1 << 60
 
 # What `augment` returns
 DONE, RUNNING, INFEASIBLE, SPENT = 0, 1, 2, 3
@@ -17,7 +18,7 @@ DONE, RUNNING, INFEASIBLE, SPENT = 0, 1, 2, 3
 PHASE, QUEUED, BIDS, TARGET, CURRENT, SETTLED, SCANS = 0, 1, 2, 3, 4, 5, 6
 STATE_SLOTS = 7
 # Values of state[PHASE]
-BIDDING, SEARCHING = 0, 1
+STARTING, BIDDING, SEARCHING = 0, 1, 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -27,7 +28,7 @@ def column_minima(cost, sign, first, last, v):
     for i in range(first, last):
         row = cost[i]
         for j in range(m):
-            c = sign * np.float64(row[j])
+            c = sign * row[j]
             v[j] = c if c < v[j] else v[j]
 
 
@@ -65,38 +66,52 @@ def match_cheapest(cost, sign, v, first, last, open_v, col_of_row, row_of_col):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def augment(
-    cost,
-    sign,
-    u,
-    v,
-    col_of_row,
-    row_of_col,
-    queue,
-    dist,
-    open_v,
-    settled,
-    settled_dist,
-    state,
-    max_bids,
-    budget,
-    work,
-):
+def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbers, state, max_bids, budget, work):
     """Match every row of `cost` (n, m), n <= m, at least total `sign * cost`, reading about `work` entries in a call.
 
-    On the first call `v` holds feasible prices (column minima where n = m, zeros where n < m), `queue` the rows,
-    the last to bid first, `col_of_row` and `row_of_col` -1 and `state` (BIDDING, n, 0, ...). Call it again while it
-    returns RUNNING, with all arrays left alone. After `max_bids` bids or `budget` rows read it goes on to the next
-    phase or returns SPENT: the duals are feasible then, and the matched pairs tight.
+    On the first call state[PHASE] is STARTING; or BIDDING, with `v` feasible prices (column minima where n = m, zeros
+    where n < m), whole_numbers[0, :state[QUEUED]] the rows, the last to bid first, the other slots of `state` 0, u = 0,
+    `col_of_row` and `row_of_col` -1. Call it again while it returns RUNNING, with all arrays left alone; `reals`
+    (5, max(m, 32)) and `whole_numbers` (2, m) are workspaces. After `max_bids` bids or `budget` rows read it goes on to
+    the next phase or returns SPENT: the duals are feasible then, and the matched pairs tight.
+
+    Columns beyond the first n of a `square` problem must be forbidden to all rows: they fill the width up to a multiple
+    of 32, which is faster.
 
     Modifies every array but `cost`. On DONE: u_i + v_j <= sign * cost_ij, with equality on matched pairs. On INFEASIBLE
-    the rows matched with settled[:state[SETTLED]], and row state[TARGET], allow no other columns than these.
+    the rows matched with the columns whole_numbers[1, :state[SETTLED]], and row state[TARGET], allow no others; or, if
+    that is negative, no row allows column -1 - state[TARGET].
     """
     n, m = cost.shape
     whole = m // LANES * LANES
-    low = np.empty(LANES)
-    next_low = np.empty(LANES)
+    dist = reals[0]
+    open_v = reals[1]
+    settled_dist = reals[2]
+    low = reals[3]
+    next_low = reals[4]
+    queue = whole_numbers[0]
+    settled = whole_numbers[1]
     stop = state[SCANS] + work // m + 1
+
+    if state[PHASE] == STARTING:
+        for j in range(m):
+            v[j] = np.inf if square and j < n else 0.0
+            row_of_col[j] = -1
+        for i in range(n):
+            u[i] = 0.0
+            col_of_row[i] = -1
+            queue[i] = n - 1 - i
+            if square:
+                row = cost[i]
+                for j in range(n):
+                    c = sign * row[j]
+                    v[j] = c if c < v[j] else v[j]
+        for j in range(m):
+            if v[j] == np.inf:  # no row may take this column, so n rows have n - 1 columns
+                state[TARGET], state[SETTLED] = -1 - j, 0
+                return INFEASIBLE
+        state[QUEUED] = n
+        state[PHASE] = BIDDING
 
     # Augmenting row reduction: a row takes its best column and lowers v there until its second best is as good;
     # the row that held the column bids again. This may go on for long (a price war), hence the bound.
@@ -110,7 +125,8 @@ def augment(
                 i = queue[k]
                 u[i] = np.inf
                 for j in range(m):
-                    u[i] = min(u[i], sign * np.float64(cost[i, j]) - v[j])
+                    h = sign * cost[i, j] - v[j]
+                    u[i] = h if h < u[i] else u[i]
             break
         if state[SCANS] >= stop:
             state[QUEUED] = queued
@@ -124,17 +140,13 @@ def augment(
             low[k] = np.inf
             next_low[k] = np.inf
         for start in range(0, whole, LANES):
-            c = row[start : start + LANES]
-            w = v[start : start + LANES]
             for k in range(LANES):
-                h = sign * np.float64(c[k]) - w[k]
+                h = sign * row[start + k] - v[start + k]
                 worse = low[k] if h < low[k] else h
                 low[k] = h if h < low[k] else low[k]
                 next_low[k] = worse if worse < next_low[k] else next_low[k]
-        c = row[whole:]
-        w = v[whole:]
-        for k in range(c.shape[0]):
-            h = sign * np.float64(c[k]) - w[k]
+        for k in range(m - whole):
+            h = sign * row[whole + k] - v[whole + k]
             worse = low[k] if h < low[k] else h
             low[k] = h if h < low[k] else low[k]
             next_low[k] = worse if worse < next_low[k] else next_low[k]
@@ -149,14 +161,14 @@ def augment(
         if lane < 0:
             state[TARGET], state[SETTLED] = i, 0
             return INFEASIBLE
-        second = min(second, next_low[lane])
+        second = next_low[lane] if next_low[lane] < second else second
         u[i] = least
         if second == np.inf:
             continue  # the only column that this row may take: no finite bid tells its worth, the search will
         col = -1
         if least < second:
             for j in range(lane, m, LANES):
-                if sign * np.float64(row[j]) - v[j] == least:
+                if sign * row[j] - v[j] == least:
                     col = j
                     break
             v[col] -= second - least
@@ -166,7 +178,7 @@ def augment(
             for k in range(LANES):
                 if low[k] == least:
                     for j in range(k, m, LANES):
-                        if row_of_col[j] < 0 and sign * np.float64(row[j]) - v[j] == least:
+                        if row_of_col[j] < 0 and sign * row[j] - v[j] == least:
                             col = j
                             break
                     if col >= 0:
@@ -210,21 +222,17 @@ def augment(
             for k in range(LANES):
                 low[k] = np.inf
             for start in range(0, whole, LANES):
-                c = row[start : start + LANES]
-                w = open_v[start : start + LANES]
-                d = dist[start : start + LANES]
                 for k in range(LANES):
-                    x = base + (sign * np.float64(c[k]) - w[k])
-                    x = x if x < d[k] else d[k]
-                    d[k] = x
+                    j = start + k
+                    x = base + (sign * row[j] - open_v[j])
+                    x = x if x < dist[j] else dist[j]
+                    dist[j] = x
                     low[k] = x if x < low[k] else low[k]
-            c = row[whole:]
-            w = open_v[whole:]
-            d = dist[whole:]
-            for k in range(c.shape[0]):
-                x = base + (sign * np.float64(c[k]) - w[k])
-                x = x if x < d[k] else d[k]
-                d[k] = x
+            for k in range(m - whole):
+                j = whole + k
+                x = base + (sign * row[j] - open_v[j])
+                x = x if x < dist[j] else dist[j]
+                dist[j] = x
                 low[k] = x if x < low[k] else low[k]
             reached = np.inf
             for k in range(LANES):
@@ -257,7 +265,7 @@ def augment(
             i = f
             for k in range(before - 1, -1, -1):
                 r = row_of_col[settled[k]]
-                if settled_dist[k] - u[r] + (sign * np.float64(cost[r, j]) - v[j]) == d:
+                if settled_dist[k] - u[r] + (sign * cost[r, j] - v[j]) == d:
                     i, d, before = r, settled_dist[k], k
                     break
             j, col_of_row[i] = col_of_row[i], j
@@ -274,5 +282,64 @@ def augment(
         state[CURRENT], state[SETTLED] = -1, 0
         f += 1
     for i in range(n):
-        u[i] = sign * np.float64(cost[i, col_of_row[i]]) - v[col_of_row[i]]
+        u[i] = sign * cost[i, col_of_row[i]] - v[col_of_row[i]]
     return DONE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_batch(
+    costs, sign, bids, sizes, starts, first, last, u, v, col_of_row, row_of_col, filled, reals, whole_numbers, state
+):
+    """`augment` for the problems first..last, whose entries lie one after the other in `costs`; `bids` are per row.
+
+    Problem k has sizes[k] = (rows, columns); its entries begin at starts[k, 0], its rows and columns in the results
+    at starts[k, 1] and starts[k, 2]. Workspaces, for the largest problem and its width W, a multiple of 32: `filled`
+    (rows * W,), `reals` (6, W) and `whole_numbers` (3, W). Returns `last`, or the first problem without a matching.
+    """
+    for k in range(first, last):
+        n = sizes[k, 0]
+        m = sizes[k, 1]
+        width = (m + LANES - 1) // LANES * LANES
+        at = starts[k, 0]
+        for i in range(n):
+            for j in range(m):
+                filled[i * width + j] = costs[at + j]
+            for j in range(m, width):
+                filled[i * width + j] = sign * np.inf
+            at += m
+        i = starts[k, 1]
+        j = starts[k, 2]
+        state[:] = 0
+        status = augment(
+            filled[: n * width].reshape((n, width)), sign, n == m, u[i : i + n], reals[5], col_of_row[i : i + n],
+            whole_numbers[2], reals, whole_numbers, state, bids * n, HUGE, HUGE,
+        )  # fmt: skip
+        if status != DONE:
+            return k
+        for t in range(m):
+            v[j + t] = reals[5, t]
+            row_of_col[j + t] = whole_numbers[2, t]
+    return last
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def row_minima(cost, sign, v, first, last, u):
+    """u[i] = least of sign * cost[i, j] - v[j] over all j, for the rows first..last."""
+    m = cost.shape[1]
+    whole = m // LANES * LANES
+    low = np.empty(LANES)
+    for i in range(first, last):
+        row = cost[i]
+        for k in range(LANES):
+            low[k] = np.inf
+        for start in range(0, whole, LANES):
+            for k in range(LANES):
+                h = sign * row[start + k] - v[start + k]
+                low[k] = h if h < low[k] else low[k]
+        for k in range(m - whole):
+            h = sign * row[whole + k] - v[whole + k]
+            low[k] = h if h < low[k] else low[k]
+        best = np.inf
+        for k in range(LANES):
+            best = low[k] if low[k] < best else best
+        u[i] = best

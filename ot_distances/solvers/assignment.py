@@ -21,6 +21,8 @@ from ..problem import Array, Flow, TransportProblem
 SLICE = 50_000_000
 # Up to so many rows only the dense method is tried: no other need be compiled. Up to MIDDLE it goes first.
 SMALL, MIDDLE = 300, 640
+# From so many rows on a small problem is worth filling up to the width of the kernel's blocks.
+FILLED = 16
 # Below this number of entries a second thread costs more than it brings.
 PARALLEL = 1_000_000
 
@@ -33,6 +35,7 @@ FEW, TIED, TRIAL, LIMIT, PROMISING = 0.02, (2, 2), (5, 2), (35, 10), 6
 # The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
 # spread / n, the part of the rows that a phase may leave free, and bids per row at which a phase is given up.
 COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
+DENSE = "shortest augmenting paths"
 UNBOUNDED = np.iinfo(np.int64).max // 4
 
 
@@ -80,12 +83,107 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
     n, m = cost.shape
     turned = n > m or (n == m and cost.flags.f_contiguous and not cost.flags.c_contiguous)
     wide = _readable(cost.T if turned else cost)
+    copied = 0 if wide.base is cost or wide is cost or np.may_share_memory(wide, cost) else wide.nbytes
+    if min(n, m) <= SMALL:
+        return _match_small(wide, sign, turned, copied)
     market = _Market(wide, sign, turned, _threads(threads, n * m))
     method = _solve(market)
-    size = market.bytes + (0 if np.shares_memory(wide, cost) else wide.nbytes)
     if turned:
-        return Matching(market.row_of_col, market.v, market.u, method, size)
-    return Matching(market.col_of_row, market.u, market.v, method, size)
+        return Matching(market.row_of_col, market.v, market.u, method, market.bytes + copied)
+    return Matching(market.col_of_row, market.u, market.v, method, market.bytes + copied)
+
+
+def match_batch(
+    costs: Array | Sequence[Array], *, sign: float = 1.0, threads: int | None = None
+) -> Matching | list[Matching]:
+    """Many problems: the same as `match` on each, without Python between small ones.
+
+    Parameters
+    ----------
+    costs : ndarray, shape (B, n, m), or sequence of 2-D ndarrays
+        B >= 1 problems, each as in `match`.
+    sign, threads
+        As in `match`; the threads work on different problems.
+
+    Returns
+    -------
+    Matching or list of Matching
+        With arrays of shapes (B, n), (B, n) and (B, m); for a sequence one for each problem.
+
+    Raises
+    ------
+    ValueError
+        As in `match`, for the first problem that has no matching.
+    """
+    stacked = isinstance(costs, np.ndarray)
+    sizes = np.array([c.shape for c in costs] if not stacked else [costs.shape[1:]] * len(costs), dtype=np.intp)
+    turned = sizes[:, 0] > sizes[:, 1]
+    if sizes.min(axis=1).max() > SMALL:
+        return _match_one_by_one(costs, sign, threads)
+    wide: Array
+    if stacked:
+        wide = _readable(costs.swapaxes(1, 2) if turned[0] else costs).reshape(-1)
+    else:
+        flat = [_readable(c.T if swap else c).reshape(-1) for c, swap in zip(costs, turned, strict=True)]
+        wide = flat[0] if len(flat) == 1 else np.concatenate(flat)
+    sizes.sort(axis=1)
+    ends = np.cumsum(np.column_stack([sizes.prod(axis=1), sizes]), axis=0)
+    starts = np.zeros_like(ends)
+    starts[1:] = ends[:-1]
+    u, v = np.empty(ends[-1, 1]), np.empty(ends[-1, 2])
+    col_of_row, row_of_col = np.empty(ends[-1, 1], dtype=np.intp), np.empty(ends[-1, 2], dtype=np.intp)
+    bad = _solve_batch(wide, sign, sizes, starts, (u, v, col_of_row, row_of_col), _threads(threads, wide.size))
+    if bad >= 0:
+        try:
+            match(costs[bad], sign=sign)
+        except ValueError as error:
+            raise ValueError(f"Problem {bad} of the batch: {error}") from None
+    held = u.nbytes + v.nbytes + col_of_row.nbytes + row_of_col.nbytes + sizes.nbytes + 2 * starts.nbytes
+    held += 0 if stacked and np.may_share_memory(wide, costs) else wide.nbytes
+    if stacked:
+        sides = [array.reshape(len(costs), -1) for array in (col_of_row, u, v, row_of_col)]
+        cols, f, g = (sides[3], sides[2], sides[1]) if turned[0] else sides[:3]
+        return Matching(cols, f, g, DENSE, held)
+    results = []
+    for k, swap in enumerate(turned.tolist()):
+        i, j = (slice(starts[k, side], ends[k, side]) for side in (1, 2))
+        parts = (row_of_col[j], v[j], u[i]) if swap else (col_of_row[i], u[i], v[j])
+        results.append(Matching(*parts, DENSE, held))
+    return results
+
+
+def _match_one_by_one(costs: Array | Sequence[Array], sign: float, threads: int | None) -> Matching | list[Matching]:
+    """A batch of large problems, as many at a time as there are threads."""
+    with ThreadPoolExecutor(_threads(threads, PARALLEL)) as pool:
+        found = list(pool.map(lambda cost: match(cost, sign=sign, threads=1), costs))
+    if not isinstance(costs, np.ndarray):
+        return found
+    stack = [np.stack([getattr(one, name) for one in found]) for name in ("col_of_row", "u", "v")]
+    return Matching(*stack, found[0].method, max(one.bytes for one in found))
+
+
+def _solve_batch(
+    costs: Array, sign: float, sizes: Array, starts: Array, results: tuple[Array, ...], threads: int
+) -> int:
+    """Solve the small problems that lie one after the other in `costs`. Returns the first without a matching, or -1."""
+    from ..kernels import shortest_path as kernel
+
+    # a problem reads each of its entries some twenty times
+    pieces = max(threads, -(-20 * costs.size // SLICE))
+    bounds = np.unique(np.searchsorted(starts[:, 0], np.linspace(0, costs.size, pieces + 1)[:-1]))
+    spans = list(zip(bounds.tolist(), [*bounds[1:].tolist(), len(sizes)], strict=True))
+
+    def work(span: tuple[int, int]) -> int:
+        rows, cols = sizes.max(axis=0).tolist()
+        space, state = _workspace(cols)
+        filled = np.empty(rows * space[0].shape[1], dtype=costs.dtype)
+        done: int = kernel.solve_batch(costs, sign, DENSE_BIDS, sizes, starts, *span, *results, filled, *space, state)
+        return -1 if done == span[1] else done
+
+    if threads == 1:
+        return next((bad for bad in map(work, spans) if bad >= 0), -1)
+    with ThreadPoolExecutor(threads) as pool:
+        return next((bad for bad in list(pool.map(work, spans)) if bad >= 0), -1)
 
 
 def assignment(problem: TransportProblem) -> Flow:
@@ -163,14 +261,8 @@ class _Market:
             for _ in pool.map(lambda piece: work(*piece), pieces):
                 pass
 
-    def impossible(self, rows: Sequence[int] | Array, cols: Sequence[int] | Array) -> ValueError:
-        """The error for rows that are allowed fewer columns than they are."""
-        row, col = ("columns", "rows") if self.turned else ("rows", "columns")
-        allowed = f"only {col} {_listed(cols)}" if len(cols) else f"no {col} at all"
-        return ValueError(
-            f"`cost_matrix` must allow a matching of {len(self.u)} pairs, but {row} {_listed(rows)} are allowed "
-            f"{allowed}. Make some of the infinite entries there finite, or leave out what cannot be matched."
-        )
+    def impossible(self, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
+        return _impossible(self.cost.shape, self.turned, rows, cols)
 
     def start_at_minima(self) -> None:
         """v = least cost of each column. With n < m it stays 0: the price of a column that nobody takes."""
@@ -190,22 +282,71 @@ class _Market:
         self.in_slices(work)
         np.minimum.reduce(parts, out=self.v)
         if np.isinf(self.v).any():
-            self.turned = not self.turned
-            raise self.impossible([int(np.argmax(np.isinf(self.v)))], [])
+            raise self.impossible([-1 - int(np.argmax(np.isinf(self.v)))], [])
 
 
-def _listed(numbers: Sequence[int] | Array, most: int = 8) -> str:
+def _impossible(shape: tuple[int, ...], turned: bool, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
+    """The error for rows that are allowed fewer columns than they are; row -1 - j stands for column j without rows."""
+    if rows[-1] < 0:
+        turned, rows = not turned, [-1 - int(rows[-1])]
+    row, col = ("columns", "rows") if turned else ("rows", "columns")
+    allowed = f"only {col} {_listed(cols)}" if len(cols) else f"no {col} at all"
+    return ValueError(
+        f"`cost_matrix` must allow a matching of {min(shape)} pairs, but {row} {_listed(rows)} are allowed {allowed}. "
+        "Make some of the infinite entries there finite, or leave out what cannot be matched."
+    )
+
+
+def _listed(numbers: Array | list[int], most: int = 8) -> str:
     head = ", ".join(str(int(k)) for k in sorted(numbers)[:most])
     return f"[{head}]" if len(numbers) <= most else f"[{head}, ...] ({len(numbers)} in all)"
+
+
+def _workspace(m: int) -> tuple[tuple[Array, Array], Array]:
+    """What the dense kernel needs for m columns: workspaces, and its state."""
+    from ..kernels.shortest_path import LANES, STATE_SLOTS
+
+    width = -(-m // LANES) * LANES
+    return (np.empty((6, width)), np.empty((3, width), dtype=np.intp)), np.zeros(STATE_SLOTS, dtype=np.intp)
+
+
+def _match_small(cost: Array, sign: float, turned: bool, copied: int) -> Matching:
+    """`match` for n <= m, in one call of one kernel."""
+    from ..kernels import shortest_path as kernel
+
+    n, m = cost.shape
+    width = -(-m // kernel.LANES) * kernel.LANES
+    square = n == m
+    if n >= FILLED and width > m:
+        filled = np.full((n, width), sign * np.inf, dtype=cost.dtype)
+        filled[:, :m] = cost
+        cost, copied = filled, copied + filled.nbytes
+    width = cost.shape[1]
+    u, v = np.empty(n), np.empty(width)
+    col_of_row, row_of_col = np.empty(n, dtype=np.intp), np.empty(width, dtype=np.intp)
+    space, state = _workspace(m)
+    status = kernel.augment(
+        cost, sign, square, u, v, col_of_row, row_of_col, *space, state, DENSE_BIDS * n, UNBOUNDED, UNBOUNDED
+    )
+    if status == kernel.INFEASIBLE:
+        raise _impossible((n, m), turned, *_violators(state, space[1], row_of_col))
+    size = 8 * (2 * n + 11 * width) + copied
+    if turned:
+        return Matching(row_of_col[:m], v[:m], u, DENSE, size)
+    return Matching(col_of_row, u, v[:m], DENSE, size)
+
+
+def _violators(state: Array, whole_numbers: Array, row_of_col: Array) -> tuple[Array, Array]:
+    """The rows that the dense kernel found to compete for too few columns, and these columns."""
+    from ..kernels import shortest_path as kernel
+
+    cols = whole_numbers[1, : state[kernel.SETTLED]]
+    return np.append(row_of_col[cols], state[kernel.TARGET]), cols
 
 
 def _solve(market: _Market) -> str:
     """Match all rows; the cheapest method first, each within a budget. Returns the name of the one that got through."""
     n, m = market.cost.shape
-    if n <= SMALL:
-        market.start_at_minima()
-        _dense(market, DENSE_BIDS, np.inf)
-        return "shortest augmenting paths"
     market.start_at_minima()
     tied = n == m and _by_ties(market)
     few = tied and np.count_nonzero(market.col_of_row < 0) <= FEW * n
@@ -213,7 +354,7 @@ def _solve(market: _Market) -> str:
         return "greedy matching of column minima, shortest augmenting paths"
     if not tied and (n <= MIDDLE or n < m):
         if _dense(market, DENSE_BIDS, DENSE_SQUARE if n == m else DENSE_WIDE):
-            return "shortest augmenting paths"
+            return DENSE
         market.part_all()
         market.start_at_minima()
     return _by_lists(market, tied)
@@ -227,26 +368,22 @@ def _dense(market: _Market, most_bids: float, most_reads: float) -> bool:
     from ..kernels import shortest_path as kernel
 
     n, m = market.cost.shape
-    queue = np.arange(n)[::-1].copy()
-    space = np.empty(m), np.empty(m), np.empty(m, dtype=np.intp), np.empty(m)
-    state = np.zeros(kernel.STATE_SLOTS, dtype=np.intp)
-    state[kernel.QUEUED] = n if most_bids else 0
-    market.holds(8 * (4 * n + 6 * m))
+    space, state = _workspace(m)
+    space[1][0, :n] = np.arange(n)[::-1]
+    state[kernel.PHASE], state[kernel.QUEUED] = kernel.BIDDING, n if most_bids else 0
+    market.holds(8 * (2 * n + 9 * m))
     budget = [int(min(UNBOUNDED, k * n)) for k in (most_bids, most_reads)]
+    duals = market.u, market.v, market.col_of_row, market.row_of_col
     status = kernel.RUNNING
     while status == kernel.RUNNING:
-        status = kernel.augment(
-            market.cost, market.sign, market.u, market.v, market.col_of_row, market.row_of_col, queue, *space, state,
-            *budget, SLICE,
-        )  # fmt: skip
+        status = kernel.augment(market.cost, market.sign, n == m, *duals, *space, state, *budget, SLICE)
     if status == kernel.INFEASIBLE:
-        cols = space[2][: state[kernel.SETTLED]]
-        raise market.impossible([state[kernel.TARGET], *market.row_of_col[cols]], cols)
+        raise market.impossible(*_violators(state, space[1], market.row_of_col))
     return bool(status == kernel.DONE)
 
 
 def _by_lists(market: _Market, tied: bool) -> str:
-    """The same with candidate lists, which read each row once or twice; else the auction. `tied` comes from _by_ties."""
+    """The same with candidate lists, which read each row once or twice; else the auction. `tied`: see _by_ties."""
     lists = _Lists(market)
     n, m = market.cost.shape
     if tied:
