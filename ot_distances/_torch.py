@@ -201,8 +201,6 @@ def _entries(cost_matrix: Any, rows: Tensor, cols: Tensor) -> Tensor:
 def _select(points: Tensor, index: Tensor) -> Tensor:
     """Points (n, d), (n,) or (B, n, d) as rows, taken at the index."""
     flat = points.reshape(-1, points.shape[-1] if points.ndim > 1 else 1)
-    if len(index) == len(flat) and bool((index == torch.arange(len(flat))).all()):
-        return flat  # a permutation in the order of its rows
     return flat.index_select(0, index.to(points.device))
 
 
