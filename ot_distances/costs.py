@@ -18,6 +18,10 @@ UNIT_ROUNDOFF = 2.0**-53
 # Entries of a block that stay in the second-level cache together with one temporary of the same size.
 BLOCK_ENTRIES = 2**16
 
+# A small matrix is worked on in eighths, but in no less than this: a large part of its time would else go into pages
+# fresh from the system for buffers as large as itself.
+LEAST_BLOCK = 2**14
+
 # A cost matrix within these binary exponents is left as it is: squares and sums of its entries stay normal numbers.
 SAFE_EXPONENT = 300
 
@@ -101,7 +105,7 @@ class _Blockwise:
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """(rows, entries) from top to bottom; a block may be overwritten by its reader."""
         n, m = self.shape
-        step = max(1, BLOCK_ENTRIES // m)
+        step = max(1, min(max(n * m // 8, LEAST_BLOCK), BLOCK_ENTRIES) // m)
         for start in range(0, n, step):
             stop = min(start + step, n)
             yield slice(start, stop), self.block(start, stop)
