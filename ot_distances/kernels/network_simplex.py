@@ -4,7 +4,8 @@ The spanning tree is kept in one int64 row of fields for each node, so that a st
 Rows are nodes 0 .. n - 1, columns n .. n + m - 1, and the root is a column. A tree arc joins a node to its parent;
 since all arcs run from rows to columns, it points up at a row and down at a column. The tree is strongly feasible
 (Cunningham, Mathematical Programming 1976): an arc without flow hangs at a row, so that it points at the root.
-With the leaving arc chosen as the last one that blocks the cycle, this excludes cycling.
+With the leaving arc chosen as the last one that blocks the cycle, this excludes cycling, as long as reduced costs are
+exact: the caller rounds costs to a grid on which float64 sums are.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ PARENT, CHILD, NEXT, PREVIOUS, DEPTH, FLOW = 0, 1, 2, 3, 4, 5
 FIELDS = 8  # a cache line of 64 bytes
 
 OPTIMAL, WORKING = 0, 1
-
-# Roundings that a reduced cost may carry, in units of the last place of its largest term.
-NOISE = 2.0**-51
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -175,9 +173,7 @@ def pivots(start, heads, costs, tree, up_cost, potential, cursor, block, budget)
             for e in range(start[row], start[row + 1]):
                 reduced = costs[e] - f - potential[n + heads[e]]
                 if reduced < best:
-                    size = abs(costs[e]) + abs(f) + abs(potential[n + heads[e]])
-                    if reduced < -NOISE * size:
-                        best, best_row, best_arc = reduced, row, e
+                    best, best_row, best_arc = reduced, row, e
             count = start[row + 1] - start[row]
             seen += count
             since += count

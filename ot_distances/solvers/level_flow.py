@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..problem import Array, NotConverged
+from ..problem import Array
+from .basis import north_west, pivot_to_optimum, tree_arcs
 from .candidate_graph import CANDIDATES, NOISE, Lists, graph_of, listed
 from .cloud import Cloud
-
-# Pivots between two looks at the clock.
-PIVOTS = 20_000
 
 
 class FlowLevel:
@@ -17,8 +15,6 @@ class FlowLevel:
 
     def __init__(self, x: Cloud, y: Cloud, v: Array, spare: tuple[Array, Array]) -> None:
         """`spare` lists pairs that are arcs from the start, so that the start need not move mass far."""
-        from ..kernels import network_simplex as kernel
-
         self.x, self.y, self.v, self.watch = x, y, v, x.watch
         rows = Lists(x.points, y, v, CANDIDATES)
         self.u = rows.least
@@ -28,9 +24,7 @@ class FlowLevel:
         self.graph = graph_of(x, y, np.concatenate((i, p, spare[0])), np.concatenate((j, q, spare[1])))
         # Costs are reduced by these potentials once and for all; the basis is kept in them.
         self.base_u, self.base_v = self.u.copy(), self.v.copy()
-        self.tree, self.up_cost, self.root = self._starting_tree()
-        self.potential = np.zeros(len(x) + len(y))
-        kernel.settle(self.tree, self.up_cost, self.potential, self.root)
+        self.tree, self.root = self._starting_tree()
 
     def _reduced(self, rows: Array, cols: Array, cost: Array) -> Array:
         return (cost - self.base_u[rows]) - self.base_v[cols]
@@ -40,7 +34,7 @@ class FlowLevel:
         tails, (_, heads, cost) = self.graph.tails, self.graph.by_row
         return tails, heads, self._reduced(tails, heads, cost)
 
-    def _starting_tree(self) -> tuple[Array, Array, int]:
+    def _starting_tree(self) -> tuple[Array, int]:
         """A strongly feasible basis: greedy by reduced cost, the rest in tree order."""
         from ..kernels import network_simplex as kernel
 
@@ -52,7 +46,7 @@ class FlowLevel:
         tails, heads, costs = self._arcs()
         order = np.argsort(costs, kind="stable")
         kernel.greedy_start(tails[order], heads[order], costs[order], row_left, col_left, tree, up_cost)
-        rows, cols = staircase(row_left, col_left)
+        rows, cols = north_west(row_left, col_left)
         if len(rows):
             rest = self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
             kernel.greedy_start(rows, cols, rest, row_left, col_left, tree, up_cost)
@@ -64,7 +58,7 @@ class FlowLevel:
         root_costs = self._reduced(everyone, only, self.y.costs(self.x.points, everyone, only))
         reached, queue = np.zeros(n + m, np.bool_), np.empty(n + m, np.int64)
         kernel.connect(colptr, col_rows, col_costs, root_costs, tree, up_cost, root, reached, queue)
-        return tree, up_cost, root
+        return tree, root
 
     def optimise(self) -> None:
         """Pivot to the optimum of the candidates, price all pairs, add what violates, repeat."""
@@ -86,26 +80,16 @@ class FlowLevel:
         return 1 - dual / cost if cost > 0 else 0.0
 
     def _pivot(self) -> None:
-        from ..kernels import network_simplex as kernel
-
         n = len(self.x)
         indptr = self.graph.by_row[0]
         _, heads, costs = self._arcs()
-        self.watch.holds(self.tree, heads, costs, *self.graph.by_row, *self.graph.by_col)
-        cursor = np.zeros(2, dtype=np.int64)
-        block = max(64, int(len(costs) ** 0.5))
-        state = self.tree, self.up_cost, self.potential
-        for _ in range(100):
-            before = cursor[1]
-            while kernel.pivots(indptr, heads, costs, *state, cursor, block, PIVOTS) == kernel.WORKING:
-                self.watch.check()
-            kernel.settle(*state, self.root)
-            if cursor[1] == before:
-                break
-        else:
-            raise NotConverged("the network simplex keeps finding arcs at the level of rounding; try method='lp'.")
-        self.u = self.base_u + self.potential[:n]
-        self.v = self.base_v + self.potential[n:]
+        self.watch.holds(self.tree, heads, costs, costs, *self.graph.by_row, *self.graph.by_col)
+
+        def cost_of(rows: Array, cols: Array) -> Array:
+            return self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
+
+        potential = pivot_to_optimum(indptr, heads, costs, self.tree, self.root, cost_of, self.watch.check)
+        self.u, self.v = self.base_u + potential[:n], self.base_v + potential[n:]
 
     def _violated(self) -> tuple[Array, Array]:
         """Arcs of negative reduced cost, from both sides."""
@@ -127,18 +111,5 @@ class FlowLevel:
         """(rows, cols, mass) of the tree."""
         from ..kernels import network_simplex as kernel
 
-        child = np.flatnonzero(self.tree[:, kernel.PARENT] >= 0)
-        parent = self.tree[child, kernel.PARENT]
-        rows, cols = np.minimum(child, parent), np.maximum(child, parent) - len(self.x)
+        rows, cols, child = tree_arcs(self.tree, len(self.x))
         return rows, cols, self.tree[child, kernel.FLOW]
-
-
-def staircase(row_left: Array, col_left: Array) -> tuple[Array, Array]:
-    """Pairs along which the masses fit when rows and columns are filled in order: the north-west corner rule."""
-    rows, cols = np.flatnonzero(row_left), np.flatnonzero(col_left)
-    if len(rows) == 0:
-        return rows, cols
-    cuts = np.concatenate((np.cumsum(row_left[rows])[:-1], np.cumsum(col_left[cols])[:-1]))
-    down = np.argsort(cuts, kind="stable") < len(rows) - 1
-    i, j = np.concatenate(([0], np.cumsum(down))), np.concatenate(([0], np.cumsum(~down)))
-    return rows[i], cols[j]

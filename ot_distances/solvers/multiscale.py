@@ -11,8 +11,9 @@ import numpy as np
 from ..certificate import bound, centred, exact_dot, feasible_pair, unscale
 from ..costs import PointCost
 from ..problem import Array, Flow, NotConverged, TransportProblem
+from .basis import north_west
 from .cloud import Cloud, Interrupted, Progress, Watch, folding, ordered
-from .level_flow import FlowLevel, staircase
+from .level_flow import FlowLevel
 from .level_matching import Assignment
 
 # Points of a level that become one point of the next coarser level.
@@ -167,7 +168,7 @@ class _Descent:
     def plan(self) -> tuple[Array, Array, Array]:
         """A plan on the finest level: (rows, cols, mass)."""
         x, y = self.pyramid.levels[0]
-        rows, cols = staircase(x.mass, y.mass)
+        rows, cols = north_west(x.mass, y.mass)
         ends_row, ends_col = np.cumsum(x.mass)[rows], np.cumsum(y.mass)[cols]
         return rows, cols, np.diff(np.minimum(ends_row, ends_col), prepend=0)
 
@@ -213,7 +214,7 @@ class _Flowing(_Descent):
         elif self.pyramid.start is None:
             spare = np.repeat(np.arange(len(x)), len(y)), np.tile(np.arange(len(y)), len(x))
         else:
-            spare = staircase(x.mass, y.mass)
+            spare = north_west(x.mass, y.mass)
         return FlowLevel(x, y, self.carried(x, y), spare)
 
     def improve(self) -> None:

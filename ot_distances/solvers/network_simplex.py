@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..problem import Array, Flow, NotConverged, TransportProblem
+from ..problem import Array, Flow, TransportProblem
 from .assignment import match
+from .basis import NOISE, north_west, pivot_to_optimum, tree_arcs
 
 # Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
 FULL_ARCS = 2**18
@@ -15,12 +16,8 @@ FULL_ARCS = 2**18
 # Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
 CANDIDATES = 8
 
-# Pivots, and entries read, between two chances for Ctrl-C: well below a second at any size.
-PIVOTS = 20_000
+# Entries read between two chances for Ctrl-C: well below a second at any size.
 SLICE = 100_000_000
-
-# Roundings of a reduced cost, relative to its terms, that are no violation.
-NOISE = 2.0**-50
 
 
 @dataclass
@@ -124,25 +121,21 @@ def _solve(problem: TransportProblem, matrix: Array, first: tuple[Array, Array] 
     else:
         f0, g0, pairs = _resampled(problem, matrix)
         first = pairs if first is None else first
+
+    def reduced(rows: Array, cols: Array) -> Array:
+        return (matrix[rows, cols] - f0[rows]) - g0[cols]
+
     near = _least_arcs(matrix, f0, g0)
-    tree, up_cost, root = _starting_tree(problem, matrix, f0, g0, near, first)
-    potential = np.zeros(n + m)
-    kernel.settle(tree, up_cost, potential, root)
+    tree, root = _starting_tree(problem, matrix, f0, g0, near, first)
     arcs = _all_arcs(matrix, f0, g0) if small else near
     size = matrix.nbytes
     while True:
-        _pivot_to_optimum(arcs, tree, up_cost, potential, root)
-        size = max(size, matrix.nbytes + 3 * (arcs.costs.nbytes + arcs.heads.nbytes))
+        potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, root, reduced)
+        size = max(size, matrix.nbytes + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
         if small or not _add_violated(matrix, f0, g0, potential, arcs):
             break
-    child = np.flatnonzero(tree[:, kernel.PARENT] >= 0)
-    parent = tree[child, kernel.PARENT]
-    rows, cols = np.minimum(child, parent), np.maximum(child, parent) - n
-    # Polish: the potentials of the optimal tree from the costs themselves.
-    up_cost[child] = matrix[rows, cols]
-    potential[root] = 0.0
-    kernel.settle(tree, up_cost, potential, root)
-    return Flow(rows, cols, tree[child, kernel.FLOW], potential[n:].copy(), None, size + tree.nbytes)
+    rows, cols, child = tree_arcs(tree, n)
+    return Flow(rows, cols, tree[child, kernel.FLOW], potential[n:] + g0, None, size + tree.nbytes)
 
 
 def _resampled(problem: TransportProblem, matrix: Array) -> tuple[Array, Array, tuple[Array, Array]]:
@@ -196,7 +189,7 @@ def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
 
 def _starting_tree(
     problem: TransportProblem, matrix: Array, f0: Array, g0: Array, near: _Arcs, first: tuple[Array, Array] | None
-) -> tuple[Array, Array, int]:
+) -> tuple[Array, int]:
     """A strongly feasible basis: greedy along `first`, then by reduced cost; the rest by the north-west corner rule."""
     from ..kernels import network_simplex as kernel
 
@@ -215,7 +208,7 @@ def _starting_tree(
     tails = near.tails
     order = np.argsort(near.costs, kind="stable")
     send(tails[order], near.heads[order])
-    send(*_north_west(row_left, col_left))
+    send(*north_west(row_left, col_left))
 
     root = n
     kernel.reroot(tree, up_cost, root, -1, 0.0, 0)
@@ -224,36 +217,7 @@ def _starting_tree(
     root_costs = (matrix[:, 0] - f0) - g0[0]
     reached, queue = np.zeros(n + m, dtype=np.bool_), np.empty(n + m, np.int64)
     kernel.connect(col_start, tails[by_col], near.costs[by_col], root_costs, tree, up_cost, root, reached, queue)
-    return tree, up_cost, root
-
-
-def _north_west(row_left: Array, col_left: Array) -> tuple[Array, Array]:
-    """Pairs along which the rest of the mass fits, in order."""
-    rows, cols = np.flatnonzero(row_left), np.flatnonzero(col_left)
-    if not len(rows):
-        return rows, cols
-    cuts = np.concatenate((np.cumsum(row_left[rows])[:-1], np.cumsum(col_left[cols])[:-1]))
-    order = np.argsort(cuts, kind="stable")
-    down = order < len(rows) - 1
-    i, j = np.concatenate(([0], np.cumsum(down))), np.concatenate(([0], np.cumsum(~down)))
-    return rows[i], cols[j]
-
-
-def _pivot_to_optimum(arcs: _Arcs, tree: Array, up_cost: Array, potential: Array, root: int) -> None:
-    """Pivot until a round with potentials fresh from the tree finds nothing to improve."""
-    from ..kernels import network_simplex as kernel
-
-    cursor = np.zeros(2, dtype=np.int64)
-    block = max(64, int(len(arcs.costs) ** 0.5))
-    for _ in range(100):
-        before = cursor[1]
-        status = kernel.WORKING
-        while status == kernel.WORKING:
-            status = kernel.pivots(arcs.start, arcs.heads, arcs.costs, tree, up_cost, potential, cursor, block, PIVOTS)
-        kernel.settle(tree, up_cost, potential, root)
-        if cursor[1] == before:
-            return
-    raise NotConverged("the network simplex keeps finding arcs at the level of rounding; try method='lp'.")
+    return tree, root
 
 
 def _add_violated(matrix: Array, f0: Array, g0: Array, potential: Array, arcs: _Arcs) -> bool:

@@ -1,0 +1,83 @@
+"""Pivots of the network simplex in exact arithmetic, round by round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..problem import Array
+
+# Pivots between two chances for Ctrl-C: well below a second at any size.
+PIVOTS = 20_000
+
+# Roundings of a reduced cost, relative to its terms, that are no violation.
+NOISE = 2.0**-50
+
+# Costs of a round of pivots: whole multiples of 1 / GRID of the largest, which is CAP times the worst violation. Costs
+# beyond that cannot matter yet. Potentials, sums of costs, stay exact up to 2**53 / GRID = 2**13 times the largest.
+GRID, CAP = 2.0**40, 2.0**10
+
+
+def tree_arcs(tree: Array, n: int) -> tuple[Array, Array, Array]:
+    """(rows, cols, children) of the arcs of the basis."""
+    from ..kernels import network_simplex as kernel
+
+    child = np.flatnonzero(tree[:, kernel.PARENT] >= 0)
+    parent = tree[child, kernel.PARENT]
+    return np.minimum(child, parent), np.maximum(child, parent) - n, child
+
+
+def pivot_to_optimum(
+    start: Array,
+    heads: Array,
+    costs: Array,
+    tree: Array,
+    root: int,
+    cost_of: Callable[[Array, Array], Array],
+    check: Callable[[], None] = lambda: None,
+) -> Array:
+    """Pivot until no arc has a reduced cost below the level of rounding; returns the potentials of the tree, (n + m,).
+
+    Row i has the arcs start[i] : start[i + 1]; `cost_of(rows, cols)` gives the costs of the tree's own arcs. Modifies
+    `tree`.
+
+    Each round takes reduced costs under the potentials of its first tree, which are 0 on it, for costs, and rounds them
+    to a grid: sums of them along any path of the tree are then exact, ties are ties, and the pivots cannot cycle. A
+    round leaves reduced costs at the level of its grid, some ten digits below where it began; the next takes up there.
+    """
+    from ..kernels import network_simplex as kernel
+
+    n = len(start) - 1
+    cursor = np.zeros(2, dtype=np.int64)
+    block = max(64, int(len(costs) ** 0.5))
+    tails = np.repeat(np.arange(n), np.diff(start))
+    worst = math.inf
+    while True:
+        rows, cols, child = tree_arcs(tree, n)
+        up_cost, potential = np.zeros(len(tree)), np.zeros(len(tree))
+        up_cost[child] = cost_of(rows, cols)
+        kernel.settle(tree, up_cost, potential, root)
+        reduced = costs - potential[tails] - potential[n + heads]
+        previous, worst = worst, -float(reduced.min())
+        if worst <= NOISE * (np.abs(potential).max() + np.abs(costs).max()) or worst > previous / 2:
+            return potential
+        top = 2.0 ** math.ceil(math.log2(worst * CAP))  # a power of two: products with it are exact
+        rounded = np.rint(np.minimum(reduced, top) * (GRID / top)) * (top / GRID)
+        up_cost, at_zero = np.zeros(len(tree)), np.zeros(len(tree))
+        status = kernel.WORKING
+        while status == kernel.WORKING:
+            status = kernel.pivots(start, heads, rounded, tree, up_cost, at_zero, cursor, block, PIVOTS)
+            check()
+
+
+def north_west(row_left: Array, col_left: Array) -> tuple[Array, Array]:
+    """Pairs along which the masses fit when rows and columns are filled in order."""
+    rows, cols = np.flatnonzero(row_left), np.flatnonzero(col_left)
+    if len(rows) == 0:
+        return rows, cols
+    cuts = np.concatenate((np.cumsum(row_left[rows])[:-1], np.cumsum(col_left[cols])[:-1]))
+    down = np.argsort(cuts, kind="stable") < len(rows) - 1
+    i, j = np.concatenate(([0], np.cumsum(down))), np.concatenate(([0], np.cumsum(~down)))
+    return rows[i], cols[j]
