@@ -33,35 +33,57 @@ def column_minima(cost, sign, first, last, v):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def match_cheapest(cost, sign, v, first, last, open_v, col_of_row, row_of_col):
-    """Match the rows first..last to free columns that cost them no more than v, where there are any.
+def _open_column(row, sign, open_v, turn):
+    """A column with sign * row[j] <= open_v[j], or -1. Rows with different `turn` begin at different columns."""
+    m = row.shape[0]
+    blocks = (m + 63) // 64
+    for b in range(turn, turn + blocks):
+        start = b % blocks * 64
+        hits = 0
+        if start + 64 <= m:
+            for k in range(64):
+                hits += sign * row[start + k] <= open_v[start + k]
+        else:
+            for j in range(start, m):
+                hits += sign * row[j] <= open_v[j]
+        if hits > 0:
+            j = start
+            while sign * row[j] > open_v[j]:
+                j += 1
+            return j
+    return -1
 
-    `open_v` is v on free columns and -inf on others. Rows begin at different columns: equal rows do not all look at the
-    same ones. Modifies open_v, col_of_row and row_of_col; returns the number of matches.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def match_cheapest(cost, sign, v, first, last, move, open_v, col_of_row, row_of_col):
+    """Match the free rows of first..last to free columns that cost them no more than v, where there are any.
+
+    With `move` a row may also take such a column from another row that finds another. `open_v` is v on free columns and
+    -inf on others. Modifies open_v, col_of_row and row_of_col; returns the number of matches.
     """
     m = cost.shape[1]
-    blocks = (m + LANES - 1) // LANES
     found = 0
     for i in range(first, last):
-        row = cost[i]
-        for b in range(i, i + blocks):
-            start = b % blocks * LANES
-            hits = 0
-            if start + LANES <= m:
-                for k in range(LANES):
-                    hits += sign * row[start + k] <= open_v[start + k]
-            else:
-                for j in range(start, m):
-                    hits += sign * row[j] <= open_v[j]
-            if hits > 0:
-                j = start
-                while sign * row[j] > open_v[j]:
-                    j += 1
-                open_v[j] = -np.inf
-                col_of_row[i] = j
-                row_of_col[j] = i
-                found += 1
-                break
+        if col_of_row[i] >= 0:
+            continue
+        col = _open_column(cost[i], sign, open_v, i)
+        if col < 0 and move:
+            for j in range(m):
+                if sign * cost[i, j] <= v[j]:
+                    other = row_of_col[j]
+                    col = _open_column(cost[other], sign, open_v, i)
+                    if col >= 0:
+                        col_of_row[i] = j
+                        row_of_col[j] = i
+                        col_of_row[other] = col
+                        row_of_col[col] = other
+                        break
+        elif col >= 0:
+            col_of_row[i] = col
+            row_of_col[col] = i
+        if col >= 0:
+            open_v[col] = -np.inf
+            found += 1
     return found
 
 
@@ -240,17 +262,23 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
             if reached == np.inf:
                 state[SETTLED] = count
                 return INFEASIBLE
-            taken = -1
+            lane, ties, free = -1, 0, 0
             for k in range(LANES):
                 if low[k] == reached:
-                    for j in range(k, m, LANES):
-                        if dist[j] == reached:
-                            taken = j
-                            if row_of_col[j] < 0:
-                                sink = j
-                                break
-                    if sink >= 0:
-                        break
+                    lane = k
+                    ties += 1
+            if ties > 1:
+                for j in range(m):
+                    free += (dist[j] == reached) & (row_of_col[j] < 0)
+            taken = lane
+            while dist[taken] != reached:
+                taken += LANES
+            if free > 0:
+                taken = 0
+                while dist[taken] != reached or row_of_col[taken] >= 0:
+                    taken += 1
+            if row_of_col[taken] < 0:
+                sink = taken
             if sink < 0:
                 settled[count] = taken
                 settled_dist[count] = reached

@@ -1,0 +1,370 @@
+"""A large assignment problem: the matrix, the state of its solution, and the race of methods that ends it.
+
+Candidate lists keep the cheapest columns of every row (`kernels.auction`). On them the method of Jonker and Volgenant
+goes first, unbeatable on costs of little structure; where its budgets do not suffice follows the auction with eps
+scaling, unbeatable on point clouds. Both end with the same exact search (`kernels.augmenting_paths`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..problem import Array
+
+# Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
+SLICE = 50_000_000
+UNBOUNDED = np.iinfo(np.int64).max // 4
+DENSE = "shortest augmenting paths"
+BY_LISTS = "shortest augmenting paths on candidate lists"
+BY_TIES = "greedy matching of column minima, shortest augmenting paths"
+BY_AUCTION = "auction with eps scaling, shortest augmenting paths"
+
+# All budgets are per row. Up to MIDDLE rows the dense method goes first, and so it does where n < m: its bids, and the
+# rows that it may read if n = m or n < m.
+MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE = 640, 3, 80, 8
+# Rows with many equally good columns: at most the part FEW left free by the greedy matching is searched densely.
+FEW, DENSE_FEW, TIED = 0.04, 5, (2, 2)
+# On lists, FIRST_BIDS leave more than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart
+# clouds and the like. The searches may settle so many columns and read so many rows: at first TRIAL, and LIMIT if
+# TRIAL served one free row in PROMISING.
+FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
+TRIAL, LIMIT, PROMISING = (5, 2), (35, 10), 6
+# The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
+# spread / n, the part of the rows that a phase may leave free, and the bids at which a phase is given up.
+COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
+
+
+@dataclass
+class Market:
+    """A problem with n <= m and the state of its solution; the kernels write into the arrays."""
+
+    cost: Array
+    sign: float
+    turned: bool  # rows here are columns to the user
+    threads: int
+    u: Array = field(init=False)
+    v: Array = field(init=False)
+    col_of_row: Array = field(init=False)
+    row_of_col: Array = field(init=False)
+    bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        n, m = self.cost.shape
+        self.u, self.v = np.zeros(n), np.zeros(m)
+        self.bytes = 0
+        self.part_all()
+
+    def holds(self, size: int) -> None:
+        """Note that so many bytes are in use at one time."""
+        self.bytes = max(self.bytes, size)
+
+    def part_all(self) -> None:
+        n, m = self.cost.shape
+        self.col_of_row, self.row_of_col = (
+            np.full(n, -1, dtype=np.intp),
+            np.full(m, -1, dtype=np.intp),
+        )
+
+    def in_slices(self, work: Callable[[int, int], None]) -> None:
+        """`work(first, last)` on all rows, in pieces, by as many threads as there are."""
+        n, m = self.cost.shape
+        step = max(1, min(SLICE // m, -(-n // self.threads)))
+        pieces = [(first, min(n, first + step)) for first in range(0, n, step)]
+        if self.threads == 1:
+            for first, last in pieces:
+                work(first, last)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            for _ in pool.map(lambda piece: work(*piece), pieces):
+                pass
+
+    def impossible(self, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
+        return impossible(self.cost.shape, self.turned, rows, cols)
+
+    def start_at_minima(self) -> None:
+        """v = least cost of each column. With n < m it stays 0: the price of a column that nobody takes."""
+        from ..kernels.shortest_path import column_minima
+
+        n, m = self.cost.shape
+        if n < m:
+            self.v[:] = 0.0
+            return
+        parts: list[Array] = []
+
+        def work(first: int, last: int) -> None:
+            least = np.full(m, np.inf)
+            column_minima(self.cost, self.sign, first, last, least)
+            parts.append(least)
+
+        self.in_slices(work)
+        np.minimum.reduce(parts, out=self.v)
+        if np.isinf(self.v).any():
+            raise self.impossible([-1 - int(np.argmax(np.isinf(self.v)))], [])
+
+
+def impossible(shape: tuple[int, ...], turned: bool, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
+    """The error for rows that are allowed fewer columns than they are; row -1 - j stands for column j without rows."""
+    if rows[-1] < 0:
+        turned, rows = not turned, [-1 - int(rows[-1])]
+    row, col = ("columns", "rows") if turned else ("rows", "columns")
+    allowed = f"only {col} {_listed(cols)}" if len(cols) else f"no {col} at all"
+    return ValueError(
+        f"`cost_matrix` must allow a matching of {min(shape)} pairs, but {row} {_listed(rows)} are allowed {allowed}. "
+        "Make some of the infinite entries there finite, or leave out what cannot be matched."
+    )
+
+
+def _listed(numbers: Array | list[int], most: int = 8) -> str:
+    head = ", ".join(str(int(k)) for k in sorted(numbers)[:most])
+    return f"[{head}]" if len(numbers) <= most else f"[{head}, ...] ({len(numbers)} in all)"
+
+
+def workspace(m: int) -> tuple[tuple[Array, Array], Array]:
+    """What the dense kernel needs for m columns: workspaces, and its state."""
+    from ..kernels.shortest_path import LANES, STATE_SLOTS
+
+    width = -(-m // LANES) * LANES
+    return (np.empty((6, width)), np.empty((3, width), dtype=np.intp)), np.zeros(STATE_SLOTS, dtype=np.intp)
+
+
+def violators(state: Array, whole_numbers: Array, row_of_col: Array) -> tuple[Array, Array]:
+    """The rows that the dense kernel found to compete for too few columns, and these columns."""
+    from ..kernels import shortest_path as kernel
+
+    cols = whole_numbers[1, : state[kernel.SETTLED]]
+    return np.append(row_of_col[cols], state[kernel.TARGET]), cols
+
+
+def solve(market: Market) -> str:
+    """Match all rows; the cheapest method first, each within a budget. Returns the name of the one that got through."""
+    n, m = market.cost.shape
+    market.start_at_minima()
+    tied = n == m and _by_ties(market)
+    few = tied and np.count_nonzero(market.col_of_row < 0) <= FEW * n
+    if few and _dense(market, 0, DENSE_FEW):
+        return BY_TIES
+    if not tied and (n <= MIDDLE or n < m):
+        if _dense(market, DENSE_BIDS, DENSE_SQUARE if n == m else DENSE_WIDE):
+            return DENSE
+        market.part_all()
+        market.start_at_minima()
+    return _by_lists(market, tied)
+
+
+def _dense(market: Market, most_bids: float, most_reads: float) -> bool:
+    """Jonker and Volgenant's method on the matrix; False where a budget (rows read, per row) did not suffice.
+
+    With no bids it goes on from a matching along tight edges, and the prices v and u = 0 that go with it.
+    """
+    from ..kernels import shortest_path
+
+    kernel: Any = shortest_path
+    n, m = market.cost.shape
+    space, state = workspace(m)
+    space[1][0, :n] = np.arange(n)[::-1]
+    state[kernel.PHASE], state[kernel.QUEUED] = kernel.BIDDING, n if most_bids else 0
+    market.holds(8 * (2 * n + 9 * m))
+    budget = [int(min(UNBOUNDED, k * n)) for k in (most_bids, most_reads)]
+    duals = market.u, market.v, market.col_of_row, market.row_of_col
+    status = kernel.RUNNING
+    while status == kernel.RUNNING:
+        status = kernel.augment(market.cost, market.sign, n == m, *duals, *space, state, *budget, SLICE)
+    if status == kernel.INFEASIBLE:
+        raise market.impossible(*violators(state, space[1], market.row_of_col))
+    return bool(status == kernel.DONE)
+
+
+def _by_lists(market: Market, tied: bool) -> str:
+    """The same with candidate lists, which read each row once or twice; else the auction. `tied`: see _by_ties."""
+    lists = Lists(market)
+    n, m = market.cost.shape
+    if tied:
+        lists.read_all()
+        lists.match_tight(0.0)
+        if lists.search(*TIED):
+            return BY_TIES
+    lists.read_all()
+    free = lists.bid(0.0, FIRST_BIDS)
+    if n < m:
+        lists.bid(0.0, BIDS - FIRST_BIDS, again=True)
+        lists.match_tight(np.inf)
+        lists.search(UNBOUNDED, UNBOUNDED)
+        return BY_LISTS
+    if free < HOPELESS * n and (free == 0 or lists.bid(0.0, BIDS - FIRST_BIDS, again=True) < FREE * n):
+        free = lists.match_tight(0.0)
+        if lists.search(*TRIAL):
+            return BY_LISTS
+        done = free - np.count_nonzero(market.col_of_row < 0)
+        if done * PROMISING > free and lists.search(*LIMIT):
+            return BY_LISTS
+    lists.match_tight(lists.scaled_auction())
+    lists.search(UNBOUNDED, UNBOUNDED)
+    return BY_AUCTION
+
+
+def _by_ties(market: Market) -> bool:
+    """Match rows to columns that are cheapest in them, if nearly every row has such a one: integers of small range."""
+    from ..kernels.shortest_path import match_cheapest
+
+    n, m = market.cost.shape
+    open_v = market.v.copy()
+    ends = [64, *range(64, n, max(1, SLICE // m)), n]
+
+    def sweep(first: int, last: int, move: bool) -> int:
+        found: int = match_cheapest(
+            market.cost, market.sign, market.v, first, last, move, open_v, market.col_of_row, market.row_of_col
+        )
+        return found
+
+    if sweep(0, 64, False) < 0.9 * 64:
+        market.part_all()
+        return False
+    for move in (False, True):
+        for first, last in pairwise(ends):
+            sweep(first, last, move)
+    return True
+
+
+class Lists:
+    """The candidate lists of a market, and what the kernels do with them."""
+
+    def __init__(self, market: Market) -> None:
+        from ..kernels import auction, augmenting_paths
+
+        self.auction: Any = auction
+        self.paths: Any = augmenting_paths
+        self.market = market
+        n, m = market.cost.shape
+        self.near = np.empty((n, auction.LONGEST), dtype=np.int32)
+        self.near_cost = np.empty((n, auction.LONGEST), dtype=market.cost.dtype)
+        self.length, self.bound = np.zeros(n, dtype=np.int32), np.full(n, -np.inf)
+        self.queue = np.arange(n)
+        self.state = np.zeros(auction.STATE_SLOTS, dtype=np.int64)
+        self.key, self.where = np.full(n + m, np.inf), np.full(n + m, -1)
+        self.heap, self.read_in = np.empty(n + m, dtype=np.intp), np.full(n, -1)
+        self.spaces = [np.empty(m, dtype=np.intp) for _ in range(3)]
+        held = (
+            self.near,
+            self.near_cost,
+            self.length,
+            self.bound,
+            self.queue,
+            self.key,
+            self.where,
+            self.heap,
+        )
+        market.holds(sum(array.nbytes for array in held) + 8 * (5 * n + 6 * m))
+
+    @property
+    def rows(self) -> tuple[Array, Array, Array, Array]:
+        return self.near, self.near_cost, self.length, self.bound
+
+    def read_all(self) -> None:
+        here = self.market
+        here.in_slices(
+            lambda first, last: self.auction.refresh_rows(
+                here.cost, here.sign, here.v, here.row_of_col, first, last, *self.rows
+            )
+        )
+
+    def bid(
+        self,
+        eps: float,
+        most: float,
+        *,
+        spread: float = 1.0,
+        left: float = 0.0,
+        again: bool = False,
+    ) -> int:
+        """One phase, of at most `most` bids per row, until the part `left` of the rows is free. Returns how many are.
+
+        `again` goes on with the rows that are free, else all bid anew.
+        """
+        here, n = self.market, len(self.market.u)
+        if not again:
+            here.part_all()
+            self.queue[:] = np.arange(n)
+            self.state[self.auction.HEAD], self.state[self.auction.QUEUED] = 0, n
+        until = self.state[self.auction.BIDS] + int(most * n)
+        status = self.auction.RUNNING
+        while status == self.auction.RUNNING:
+            status = self.auction.bid(
+                here.cost, here.sign, here.v, eps, spread, here.col_of_row, here.row_of_col, *self.rows,
+                self.queue, self.state, int(left * n), until, SLICE,
+            )  # fmt: skip
+        if status == self.auction.STUCK:
+            raise here.impossible([self.queue[self.state[self.auction.HEAD]]], [])
+        return int(self.state[self.auction.QUEUED])
+
+    def scaled_auction(self) -> float:
+        """Phases of falling eps from column means on, then one at eps = 0. Returns the slack of the pairs it leaves."""
+        here, n = self.market, len(self.market.u)
+        spread, size = self._start_at_means()
+        self.read_all()
+        eps, last = spread / COARSEST, max(spread / (FINEST * n), 8 * np.spacing(size))
+        while True:
+            free = self.bid(eps, MOST_BIDS, spread=spread, left=LEFT)
+            if eps <= last or free > LEFT * n:
+                break
+            eps = max(eps / FALL, last)
+        self.bid(0.0, FIRST_BIDS)
+        return float(4 * np.spacing(size + np.abs(here.v).max()))
+
+    def _start_at_means(self) -> tuple[float, float]:
+        """v = mean cost of each column, over the pairs that are allowed. Returns the spread and size of the costs."""
+        here, (n, m) = self.market, self.market.cost.shape
+        sums, counts = np.zeros(m), np.zeros(m)
+        step = max(1, min(n, 1_000_000 // m))
+        size = 0.0
+        for first in range(0, n, step):
+            block = here.cost[first : first + step]
+            allowed = np.isfinite(block)
+            block = np.where(allowed, block, 0)
+            sums += block.sum(axis=0, dtype=np.float64)
+            counts += allowed.sum(axis=0)
+            size = max(size, float(np.abs(block).max()))
+        here.v[:] = here.sign * sums / counts
+        sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
+        sample[~np.isfinite(sample)] = np.nan
+        sample -= np.nanmean(sample, axis=1, keepdims=True)
+        return 2 * float(np.nanstd(sample)), size
+
+    def match_tight(self, slack: float) -> int:
+        """Set u to the least reduced costs, part the pairs that are dearer by more than slack, match along the others.
+
+        Returns the number of free rows.
+        """
+        here, n = self.market, len(self.market.u)
+        duals = here.u, here.v, here.col_of_row, here.row_of_col
+        taken = here.row_of_col.copy()
+        here.in_slices(
+            lambda first, last: self.paths.tighten(here.cost, here.sign, slack, *duals, taken, *self.rows, first, last)
+        )
+        tight = slack if slack < np.inf else 0.0
+        places = [np.empty(n, dtype=np.intp) for _ in range(3)]
+        return int(self.paths.match_tight(here.cost, here.sign, tight, *duals, *self.rows, self.spaces[0], *places))
+
+    def search(self, most_pops: float, most_reads: float) -> bool:
+        """Make the matching complete and optimal; False where a budget (per row) did not suffice."""
+        here, n = self.market, len(self.market.u)
+        state = np.zeros(self.paths.STATE_SLOTS, dtype=np.int64)
+        budget = [int(min(UNBOUNDED, k * n)) for k in (most_pops, most_reads)]
+        status = self.paths.RUNNING
+        while status == self.paths.RUNNING:
+            status = self.paths.search(
+                here.cost, here.sign, here.u, here.v, here.col_of_row, here.row_of_col, *self.rows, self.key,
+                self.where, self.heap, *self.spaces, self.read_in, state, *budget, SLICE,
+            )  # fmt: skip
+        if status == self.paths.INFEASIBLE:
+            cols = self.spaces[1][: state[self.paths.SETTLED]]
+            raise here.impossible([state[self.paths.TARGET], *here.row_of_col[cols]], cols)
+        if status == self.paths.DONE:
+            matched = here.cost[np.arange(n), here.col_of_row].astype(np.float64)
+            here.u[:] = here.sign * matched - here.v[here.col_of_row]
+        return bool(status == self.paths.DONE)
