@@ -213,7 +213,7 @@ def figure_ratios(groups: dict[tuple[str, int], Group], title: str, path: Path) 
     fig, ax = plt.subplots(figsize=(7.5, 1.4 + 0.24 * len(families)), layout="constrained")
     ax.axvspan(0, 1, color="#D55E00", alpha=0.08, lw=0)
     ax.axvline(1, color="#333333", lw=1)
-    shades = plt.get_cmap("cividis")(np.linspace(0.85, 0.0, len(sizes)))
+    shades = plt.get_cmap("cividis")(np.linspace(0.0, 0.85, len(sizes))[::-1])
     for n, shade, marker in zip(sizes, shades, "osD^vP*X" * len(sizes)):
         found = [(r, i) for i, f in enumerate(families) if (r := ratio(groups.get((f, n), {}))) is not None]
         if found:
