@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .shortest_path import BIDDING, PHASE, QUEUED, RUNNING, STATE_SLOTS, augment, column_minima
+from .shortest_path import HUGE, LANES, RUNNING, STATE_SLOTS, augment
 
 # What stands before the duals in `numbers`
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
+
+# Bids per row before the searches begin.
+BIDS = 4
 
 # Within these magnitudes no sum or difference of costs overflows or loses digits.
 LARGEST, LEAST = 2.0**300, 2.0**-300
@@ -24,40 +27,39 @@ def solve_many(costs, sign, first, last, slack, share, cols, numbers):
     that they would have to be scaled first. Nothing is filled for these.
     """
     n, m = costs.shape[1], costs.shape[2]
-    row_of_col = np.empty(m, np.intp)
-    queue, state = np.empty(n, np.intp), np.empty(STATE_SLOTS, np.intp)
-    dist, open_v, settled, settled_dist = np.empty(m), np.empty(m), np.empty(m, np.intp), np.empty(m)
+    width = (m + LANES - 1) // LANES * LANES
+    filled = np.empty((n, width), costs.dtype)
+    for i in range(n):
+        for j in range(m, width):
+            filled[i, j] = sign * np.inf
+    v, row_of_col = np.empty(width), np.empty(width, np.intp)
+    reals, whole_numbers, state = np.empty((5, width)), np.empty((2, width), np.intp), np.empty(STATE_SLOTS, np.intp)
     irregular = 0
     for b in range(first, last):
-        cost = costs[b]
-        if not _regular(cost):
+        if not _regular(costs[b], filled):
             irregular += 1
             continue
-        u, v = numbers[b, SLOTS : SLOTS + n], numbers[b, SLOTS + n :]
-        v[:] = np.inf if n == m else 0.0
-        if n == m:
-            column_minima(cost, sign, 0, n, v)
-        cols[b] = -1
-        row_of_col[:] = -1
-        for i in range(n):
-            queue[i] = n - 1 - i
-        state[:] = 0
-        state[PHASE], state[QUEUED] = BIDDING, n
-        running = RUNNING
-        while running == RUNNING:
-            running = augment(
-                cost, sign, u, v, cols[b], row_of_col, queue, dist, open_v, settled, settled_dist, state,
-                4 * n, 2**60, 2**60,
-            )  # fmt: skip
-        _prove(cost, sign, slack, share, cols[b], u, v, numbers[b])
+        u = numbers[b, SLOTS : SLOTS + n]
+        for k in range(STATE_SLOTS):
+            state[k] = 0
+        status = RUNNING
+        while status == RUNNING:
+            status = augment(
+                filled, sign, n == m, u, v, cols[b], row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
+            )
+        for j in range(m):
+            numbers[b, SLOTS + n + j] = v[j]
+        _prove(costs[b], sign, slack, share, cols[b], u, numbers[b, SLOTS + n :], numbers[b])
     return irregular
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _regular(cost):
+def _regular(cost, filled):
+    """Copy the entries into the first columns of `filled`; False where they are not what the kernel can do."""
     largest = 0.0
     for i in range(cost.shape[0]):
         for j in range(cost.shape[1]):
+            filled[i, j] = cost[i, j]
             size = abs(np.float64(cost[i, j]))
             if not size <= LARGEST:  # nan too
                 return False
@@ -81,7 +83,8 @@ def _prove(cost, sign, slack, share, cols, u, v, bounds):
     for i in range(n):
         best = np.inf
         for j in range(m):
-            best = min(best, sign * np.float64(cost[i, j]) - v[j])
+            h = sign * np.float64(cost[i, j]) - v[j]
+            best = h if h < best else best
         u[i] = best - abs(best) * 2.0**-52
         total = dual + u[i]
         back = total - dual
