@@ -61,14 +61,17 @@ class Assignment:
         span = float(np.ptp(self.graph().by_row[2])) / 4
         return tuple(span / 5**k for k in range(40) if span / 5**k > least)
 
-    def auction(self, steps: tuple[float, ...], global_steps: tuple[float, ...] = ()) -> None:
-        """Bid with eps = each global step in turn, then with eps = each step times the spacing of the bidder."""
-        graph = self.graph()
-        for eps in global_steps:
-            graph = self._phase(graph, eps, 0.0)
-        for step in steps:
-            graph = self._phase(graph, 0.0, step)
-            self.watch.tell(f"{len(self.x)} points, step {step:g}", self.gap)
+    def auction(self, steps: tuple[float, ...], global_steps: tuple[float, ...] = ()) -> bool:
+        """Bid with eps = each global step in turn, then with eps = each step times the spacing of the bidder.
+
+        False where bids ran out: the potentials were far from optimal.
+        """
+        graph, enough = self.graph(), True
+        for eps, step in [(eps, 0.0) for eps in global_steps] + [(0.0, step) for step in steps]:
+            graph, left = self._phase(graph, eps, step)
+            enough &= left > 0
+            self.watch.tell(f"{len(self.x)} points, eps = {eps:g} + {step:g} spacings", self.gap)
+        return enough
 
     def gap(self) -> float:
         """The relative gap between the matching, completed at will, and the potentials v with their c-transform."""
@@ -76,8 +79,11 @@ class Assignment:
         cost = self.y.costs(self.x.points, everyone, self.completed()).sum()
         return float(1 - (self.y.transform(self.x.points, self.v).sum() + self.v.sum()) / cost) if cost > 0 else 0.0
 
-    def _phase(self, graph: Graph, global_eps: float, step: float) -> Graph:
-        """Match all within eps, from nothing, fetching new candidates where the old ones no longer reach."""
+    def _phase(self, graph: Graph, global_eps: float, step: float) -> tuple[Graph, int]:
+        """Match all within eps, from nothing, fetching new candidates where the old ones no longer reach.
+
+        Returns the graph and the bids left.
+        """
         from ..kernels import sparse_assignment as kernel
 
         n = len(self.x)
@@ -100,13 +106,13 @@ class Assignment:
                 if bids < BIDS:
                     break
             if free == 0:
-                return graph
+                return graph, left
             if left <= 0:
                 break
             graph = self._refresh()
         # What is left must move far: shortest paths go there at once, where bids would go in steps of eps.
         self._search(graph, MAX_PHASE_VISITS * n)
-        return graph
+        return graph, left
 
     def _refresh(self) -> Graph:
         rows, cols = np.flatnonzero(self.row_match < 0), np.flatnonzero(self.col_match < 0)

@@ -25,7 +25,7 @@ COARSEST = 64
 # Steps of eps in units of the spacing: on the way down, on the finest level, and there from given potentials.
 COARSE_STEPS = (1.0, 0.1)
 FINE_STEPS = (1.0, 0.1, 0.01, 0.001)
-WARM_STEPS = (0.1, 0.01, 0.001)
+WARM_STEPS = (0.01,)
 
 
 def multiscale(
@@ -48,7 +48,7 @@ def multiscale(
     problem : TransportProblem
         Between points, with positive masses.
     start : ndarray, shape (m,), optional
-        Column potentials of a similar problem, in units of `problem.cost`: coarse levels are skipped.
+        Column potentials of a similar problem, in units of `problem.cost`: coarse levels are skipped if they help.
     time_limit : float, optional
         Seconds.
     progress : callable, optional
@@ -122,9 +122,7 @@ def _pyramid(problem: TransportProblem, start: Array | None, watch: Watch) -> _P
             pair = _pair(*(cloud.first(len(cloud) // RATIO * RATIO) for cloud in pair))
         levels.append(_pair(*(cloud.coarser(RATIO) for cloud in pair)))
     tilt = tilt[col_order]
-    if start is not None:
-        start, levels = start[col_order] + tilt, levels[:1]
-    return _Pyramid(levels, row_order, col_order, tilt, start)
+    return _Pyramid(levels, row_order, col_order, tilt, None if start is None else start[col_order] + tilt)
 
 
 def _pair(x: Cloud, y: Cloud) -> tuple[Cloud, Cloud]:
@@ -140,11 +138,17 @@ class _Descent:
         self.pyramid, self.depth = pyramid, len(pyramid.levels)
 
     def run(self) -> None:
+        if self.pyramid.start is not None and self.warm(*self.pyramid.levels[0], self.pyramid.start):
+            return
         for depth in range(len(self.pyramid.levels) - 1, -1, -1):
             x, y = self.pyramid.levels[depth]
             self.state = self.enter(x, y)
             self.depth = depth
             self.improve()
+
+    def warm(self, x: Cloud, y: Cloud, start: Array) -> bool:
+        """Solve the finest level from given potentials; False where they are too far from optimal to help."""
+        raise NotImplementedError
 
     def enter(self, x: Cloud, y: Cloud) -> Assignment | FlowLevel:
         raise NotImplementedError
@@ -153,9 +157,7 @@ class _Descent:
         raise NotImplementedError
 
     def carried(self, x: Cloud, y: Cloud) -> Array:
-        """Column potentials for the next level: given ones, those of the level above, or from nothing."""
-        if self.pyramid.start is not None:
-            return self.pyramid.start
+        """Column potentials for the next level: from the level above, or from nothing."""
         if self.state is not None:
             return self.state.x.transform(y.points, self.state.u)
         return x.transform(y.points, y.transform(x.points, np.zeros(len(y))))
@@ -178,19 +180,22 @@ class _Matching(_Descent):
 
     state: Assignment | None
 
+    def warm(self, x: Cloud, y: Cloud, start: Array) -> bool:
+        state = Assignment(x, y, start, np.arange(len(x)))
+        if not state.auction(WARM_STEPS) or not state.finish():
+            return False
+        self.state, self.depth = state, 0
+        return True
+
     def enter(self, x: Cloud, y: Cloud) -> Assignment:
         if self.state is None:
-            coarsest = self.pyramid.start is None
-            return Assignment(x, y, self.carried(x, y), np.arange(len(x)), everything=coarsest)
+            return Assignment(x, y, self.carried(x, y), np.arange(len(x)), everything=True)
         return Assignment(x, y, self.carried(x, y), _children(self.state.completed(), len(x)))
 
     def improve(self) -> None:
         state = cast(Assignment, self.state)
         coarsest = self.depth == len(self.pyramid.levels) - 1
-        if self.pyramid.start is not None:
-            state.auction(WARM_STEPS)
-        else:
-            state.auction(COARSE_STEPS if self.depth else FINE_STEPS, state.global_steps() if coarsest else ())
+        state.auction(COARSE_STEPS if self.depth else FINE_STEPS, state.global_steps() if coarsest else ())
         if not state.finish():
             _hand_over(state)
 
@@ -208,13 +213,16 @@ class _Flowing(_Descent):
 
     state: FlowLevel | None
 
+    def warm(self, x: Cloud, y: Cloud, start: Array) -> bool:
+        self.state, self.depth = FlowLevel(x, y, start, north_west(x.mass, y.mass)), 0
+        self.state.optimise()
+        return True
+
     def enter(self, x: Cloud, y: Cloud) -> FlowLevel:
-        if self.state is not None:
-            spare = _grandchildren(*self.state.basis(), len(x), len(y))
-        elif self.pyramid.start is None:
+        if self.state is None:
             spare = np.repeat(np.arange(len(x)), len(y)), np.tile(np.arange(len(y)), len(x))
         else:
-            spare = north_west(x.mass, y.mass)
+            spare = _grandchildren(*self.state.basis(), len(x), len(y))
         return FlowLevel(x, y, self.carried(x, y), spare)
 
     def improve(self) -> None:
