@@ -214,7 +214,8 @@ def _by_ties(market: Market) -> bool:
 
     n, m = market.cost.shape
     open_v = market.v.copy()
-    ends = [64, *range(64, n, max(1, SLICE // m)), n]
+    sample = min(64, n)
+    ends = [*range(0, n, max(1, SLICE // m)), n]
 
     def sweep(first: int, last: int, move: bool) -> int:
         found: int = match_cheapest(
@@ -222,7 +223,7 @@ def _by_ties(market: Market) -> bool:
         )
         return found
 
-    if sweep(0, 64, False) < 0.9 * 64:
+    if sweep(0, sample, False) < 0.9 * sample:
         market.part_all()
         return False
     for move in (False, True):
@@ -333,7 +334,8 @@ class Lists:
         sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
         sample[~np.isfinite(sample)] = np.nan
         sample -= np.nanmean(sample, axis=1, keepdims=True)
-        return 2 * float(np.nanstd(sample)), size
+        unit = np.nanmax(np.abs(sample)) or 1.0  # squares of costs may overflow, or vanish
+        return 2 * unit * float(np.nanstd(sample / unit)), size
 
     def match_tight(self, slack: float) -> int:
         """Set u to the least reduced costs, part the pairs that are dearer by more than slack, match along the others.
