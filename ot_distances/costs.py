@@ -245,11 +245,25 @@ class PointCost(_Blockwise):
     def T(self) -> PointCost:
         return PointCost(self.y, self.x, self.metric, self.p, self.exponent)
 
-    def _finish(self, value: Array) -> Array:
-        power = METRICS[self.metric].root * self.p
+    def _finish(self, value: Array, pairs: Callable[[Array], tuple[Array, Array]]) -> Array:
+        """Folded differences to costs; `pairs` tells the rows and columns of some of them."""
+        row = METRICS[self.metric]
+        lost = np.empty(0, np.intp)
+        if row.root < 1 and value.min(initial=1.0) < VANISHING:
+            lost = np.flatnonzero(value < VANISHING)
+        power = row.root * self.p
         if power == 0.5:
-            return np.sqrt(value, out=value)
-        return value if power == 1 else np.power(value, power, out=value)
+            np.sqrt(value, out=value)
+        elif power != 1:
+            np.power(value, power, out=value)
+        if len(lost):  # squares too small for floats: take the distance in units of its largest part
+            rows, cols = pairs(lost)
+            parts = np.abs(self.x[rows] - self.y[cols])
+            largest = parts.max(axis=1, keepdims=True)
+            ratios = np.divide(parts, largest, out=np.zeros_like(parts), where=largest > 0)
+            distances = largest[:, 0] * np.sqrt((ratios * ratios).sum(axis=1))
+            value.reshape(-1)[lost] = distances if self.p == 1 else distances**self.p
+        return value
 
     @cached_property
     def line_orders(self) -> tuple[Array, Array]:
@@ -267,21 +281,26 @@ class PointCost(_Blockwise):
         for k in range(self.x.shape[1]):
             np.subtract(self.x[start:stop, k, None], self._columns[k], out=difference)
             reduce(value, difference)
-        return self._finish(value)
+
+        def pairs(places: Array) -> tuple[Array, Array]:
+            rows, cols = np.divmod(places, self.shape[1])
+            return rows + start, cols
+
+        return self._finish(value, pairs)
 
     def entries(self, rows: Array, cols: Array) -> Array:
         value = np.zeros(len(rows))
         for k in range(self.x.shape[1]):
             METRICS[self.metric].reduce(value, self.x[rows, k] - self.y[cols, k])
-        return self._finish(value)
+        return self._finish(value, lambda places: (rows[places], cols[places]))
 
     def absolute_error(self, rows: Array, cols: Array) -> float:
-        """Not 0 where different points cost so little that a square or a power of their distance has lost digits."""
-        small = VANISHING ** min(METRICS[self.metric].root * self.p, 1.0)
-        if self.rounded:
-            return small
-        hit = np.flatnonzero(self.entries(rows, cols) < small)
-        return small if (self.x[rows[hit]] != self.y[cols[hit]]).any() else 0.0
+        """Not 0 where different points cost so little that a power of their distance has lost digits."""
+        exact = self.p == 1 and METRICS[self.metric].degree == 1
+        if self.rounded or exact:
+            return VANISHING if self.rounded else 0.0
+        hit = np.flatnonzero(self.entries(rows, cols) < VANISHING)
+        return VANISHING if (self.x[rows[hit]] != self.y[cols[hit]]).any() else 0.0
 
     def range(self) -> tuple[float, float]:
         return 0.0, self._largest
@@ -319,17 +338,16 @@ def _line_transform(cost: PointCost, g: Array) -> Array:
     """min_j C_ij - g_j for sorted points on a line, in O((n + m) log n).
 
     The leftmost minimiser of a Monge matrix moves right from row to row (Aggarwal, Klawe, Moran, Shor & Wilber,
-    Algorithmica 1987). A tie that rounding decides the wrong way costs the rows between no more than that rounding,
-    once for each level of the recursion: the result is lowered by so much, and is then a rigorous bound.
+    Algorithmica 1987).
     """
     from .kernels.line import monge_minima
 
     f = np.empty(cost.shape[0])
     degree = float(METRICS[cost.metric].degree * cost.p)
     x, y = np.ascontiguousarray(cost.x[:, 0]), np.ascontiguousarray(cost.y[:, 0])
-    levels = monge_minima(x, y, g, degree, f, np.empty(4 * 64, dtype=np.int64))
-    rounding = 4 * (cost.relative_error + UNIT_ROUNDOFF) * (np.abs(f).max() + np.abs(g).max())
-    return f - levels * rounding
+    relative = (degree + 4 * (degree not in (1, 2))) * UNIT_ROUNDOFF * 1.01  # one rounding a factor, or that of pow
+    monge_minima(x, y, g, degree, relative, f, np.empty(4 * 64, dtype=np.int64), np.empty(64))
+    return f
 
 
 def from_callable(metric: Callable[[Array, Array], Any], x: Array, y: Array, p: float) -> DenseCost:

@@ -49,7 +49,11 @@ def line(problem: TransportProblem) -> Flow:
         tied = np.flatnonzero(mass == 0)
         other = cost.entries(rows[tied - 1], cols[tied + 1]) - entries[tied - 1]
         rise[tied] = np.maximum(np.minimum(0.0, np.maximum(rise[tied], other)), np.minimum(rise[tied], other))
-        g[col_order] = np.concatenate(([0.0], np.cumsum(rise[~down])))
+        # Added up from the middle outwards: far atoms have large potentials, whose rounding stays with them.
+        steps, middle = rise[~down], (m - 1) // 2
+        right = np.cumsum(steps[middle:])
+        left = -np.cumsum(steps[:middle][::-1])[::-1]
+        g[col_order] = np.concatenate((left, [0.0], right))
     size = 8 * (8 * (n + m) + m)  # the arrays above
     return Flow(rows, cols, mass, g, f, size)
 
