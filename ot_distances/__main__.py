@@ -1,4 +1,4 @@
-"""The command line: `ot-distances theta-shift`, `compare` and `info`, over the public names."""
+"""The command line: `ot-distances theta-shift`, `compare`, `gan` and `info`, over the public names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .problem import Array, NotConverged, Transport
 from .solvers import METHODS, SOLVERS
 from .theta_shift import FAMILIES
 
-OK, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 2, 3, 130
+OK, BAD_INPUT, NOT_CONVERGED, DIVERGED, INTERRUPTED = 0, 2, 3, 4, 130
 
 THETAS = (-2.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 2.0)
 CURVE_POINTS = 61  # thetas behind a picture
@@ -33,9 +33,10 @@ TOP = """\
 examples:
   ot-distances theta-shift --out theta.png      why the Wasserstein GAN uses the Wasserstein distance
   ot-distances compare real.npy fake.npy        every distance between two sets of points, certified
+  ot-distances gan --help                       train generators by any of the distances
   ot-distances info                             what to paste into a bug report
 
-exit codes: 0 done, 2 bad usage or input, 3 a distance could not be certified.
+exit codes: 0 done, 2 bad usage or input, 3 a distance could not be certified, 4 a training run diverged.
 With --traceback, or OT_DISTANCES_DEBUG=1 in the environment, an error shows its traceback.
 """
 THETA_SHIFT = """\
@@ -66,7 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # argparse takes -1e-3 for an option; behind a blank it is the number it is.
     given = sys.argv[1:] if argv is None else argv
     tokens = [f" {token}" if token.startswith("-") and _is_number(token) else token for token in given]
-    args = _parser().parse_args(tokens)
+    try:
+        parser = _parser(gan=tokens[:1] == ["gan"])
+    except ImportError as error:  # of torch
+        print(f"ot-distances: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    args = parser.parse_args(tokens)
     try:
         report, text = args.run(args)
         if args.json:
@@ -77,15 +83,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ot-distances: stopped", file=sys.stderr)
         return INTERRUPTED
-    except (ImportError, MemoryError, NotConverged, OSError, TypeError, ValueError) as error:
+    except (ArithmeticError, ImportError, MemoryError, NotConverged, OSError, TypeError, ValueError) as error:
         if args.traceback or os.environ.get("OT_DISTANCES_DEBUG"):
             raise
         print(f"ot-distances: error: {' '.join(str(error).split())}", file=sys.stderr)
+        if isinstance(error, ArithmeticError):
+            return DIVERGED
         return NOT_CONVERGED if isinstance(error, NotConverged) else BAD_INPUT
     return OK
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, gan: bool = False) -> argparse.ArgumentParser:
+    """Of all commands; those below `gan` only where asked for, since they load torch."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object; infinity is the string 'inf'")
     common.add_argument("--traceback", action="store_true", help="show the traceback of an error")
@@ -113,6 +122,14 @@ def _parser() -> argparse.ArgumentParser:
         if add_arguments is not None:
             add_arguments(command)
         command.set_defaults(run=run)
+    about = "train generators by any of the distances"
+    below = commands.add_parser(
+        "gan", help=about, description=f"{about.capitalize()}.", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if gan:
+        from .gan.cli import add_commands
+
+        add_commands(below, common)
     return parser
 
 

@@ -45,9 +45,9 @@ WALLS: dict[str, set[str]] = {
     "theta_shift": {"_arrays", "problem", PUBLIC},
     "plotting": {"_arrays", "problem", PUBLIC},
     "losses": {"_arrays", "problem", PUBLIC},
-    "gan": {"_arrays", "problem", PUBLIC},
+    "gan": {"_arrays", "problem", "losses", "plotting", PUBLIC},
     "_files": {"_arrays", "problem"},
-    "__main__": {"_arrays", "_files", "problem", PUBLIC},
+    "__main__": {"_arrays", "_files", "gan", "problem", PUBLIC},
 }
 # Tables that the ring reads as it reads public names: a new row is a new choice everywhere.
 TABLES = {("costs", "METRICS"), ("solvers", "SOLVERS"), ("solvers", "METHODS"), ("theta_shift", "FAMILIES")}
@@ -181,7 +181,7 @@ def test_heavy_packages_are_imported_inside_functions(path: Path) -> None:
 def test_heavy_rooms_are_opened_inside_functions(room: str) -> None:
     """A room that imports numba or torch is as heavy as they are."""
     for path in MODULES:
-        if room_of(path) == room:
+        if room_of(path) in {room, "gan"}:  # the harness is torch through and through
             continue
         for module, names, inside, typing_only in imports(path):
             full = [module, *(f"{module}.{name}" for name in names)]

@@ -1,0 +1,165 @@
+"""One frozen description of a run, which two runs share exactly if they agree in every number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from .nets import Shape
+from .objectives import OBJECTIVES, WGAN, Objective, Primal
+from .samplers import BATCHES
+from .terms import TERMS
+
+NETS = ("mlp", "dcgan")
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run, but for how long it goes on.
+
+    Parameters
+    ----------
+    data : str
+        A name in `data.DATASETS`, a .npz or .npy file, or a folder of images.
+    shape, size : optional
+        For files and folders: see `data.load`.
+    objective : Objective
+    batch : int
+    sampler : {"random", "stratified", "kdpp"}
+    latent : str
+        "normal", "uniform" or "sobol"; or data to translate from, as in `data`.
+    latent_dim : int, optional
+        None: 2 for points in up to three dimensions, else 16.
+    net : {"mlp", "dcgan"}
+    width, depth : int
+        Units of a hidden layer, or channels of the largest image; hidden layers of an MLP.
+    batch_norm, attention : bool
+        Attention for dcgan only.
+    optimizer, generator_rate, critic_rate, beta1, beta2 : optional
+        None: what the objective is used to, its `recipe`. The betas are Adam's.
+    terms : mapping of str to float
+        Weights of extra terms: "code", "cycle", "orthogonal".
+    seed : int
+        Of four separate streams: initial networks, batches, latent points, and the objective's own random numbers. Two
+        objectives with one seed start from the same generator and see the same batches.
+    log_every, eval_every, save_every : int
+        In steps of the generator.
+    eval_points : int
+        Points a side of the exact distances to held-out data.
+    device : str
+        A torch device.
+    """
+
+    data: str = "ring8"
+    shape: Shape | None = None
+    size: int | None = None
+    objective: Objective = field(default_factory=Primal)
+    batch: int = 64
+    sampler: str = "random"
+    latent: str = "normal"
+    latent_dim: int | None = None
+    net: str = "mlp"
+    width: int = 128
+    depth: int = 3
+    batch_norm: bool = False
+    attention: bool = False
+    optimizer: str | None = None
+    generator_rate: float | None = None
+    critic_rate: float | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+    terms: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    log_every: int = 20
+    eval_every: int = 500
+    save_every: int = 500
+    eval_points: int = 1000
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, known in (("sampler", BATCHES), ("net", NETS), ("optimizer", (None, *OPTIMIZERS))):
+            _one_of(getattr(self, name), name, known)
+        for term in self.terms:
+            _one_of(term, "terms", TERMS)
+        for name in ("batch", "width", "log_every", "eval_every", "save_every", "eval_points"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, but it is {getattr(self, name)}.")
+        if self.attention and self.net != "dcgan":
+            raise ValueError("`attention` must go with net='dcgan', but the net is 'mlp'. Leave it out.")
+        for name in ("optimizer", "generator_rate", "critic_rate", "beta1", "beta2"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(self.objective.recipe, name))
+        if self.shape is not None:
+            object.__setattr__(self, "shape", tuple(self.shape))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain["objective"] = {"name": self.objective.name, **asdict(self.objective)}
+        return plain | {"terms": dict(self.terms), "shape": None if self.shape is None else list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> RunConfig:
+        """The config that `to_dict` wrote."""
+        content = dict(content)
+        for name in content:
+            _one_of(name, "config", [f.name for f in fields(cls)])
+        return cls(**content | {"objective": objective_of(**content["objective"])})
+
+    def differences(self, other: RunConfig) -> dict[str, tuple[Any, Any]]:
+        """The fields in which two configs differ, as objective.p, with both values."""
+        mine, theirs = (_flat(config.to_dict()) for config in (self, other))
+        names = [*mine, *(name for name in theirs if name not in mine)]
+        return {name: (mine.get(name), theirs.get(name)) for name in names if mine.get(name) != theirs.get(name)}
+
+
+def objective_of(name: str, **options: Any) -> Objective:
+    """The objective of a name in `OBJECTIVES` with its options.
+
+    Raises
+    ------
+    ValueError
+        An option that the objective does not have.
+    """
+    _one_of(name, "objective", OBJECTIVES)
+    known = [f.name for f in fields(OBJECTIVES[name])]
+    for option in options:
+        if option not in known:
+            has = ", ".join(known) or "none"
+            raise ValueError(
+                f"`{option}` must be an option of the objective {name!r}, but that has: {has}. Leave it out."
+            )
+    return OBJECTIVES[name](**options)
+
+
+def wgan_paper(**changes: Any) -> RunConfig:
+    """Algorithm 1 of the WGAN paper: RMSProp at 5e-5, clipping at 0.01, batches of 64, 5 critic steps a step.
+
+    Examples
+    --------
+    >>> from ot_distances.gan import wgan_paper
+    >>> config = wgan_paper()
+    >>> config.objective, config.optimizer, config.generator_rate, config.critic_rate, config.batch
+    (WGAN(n_critic=5, clip=0.01), 'rmsprop', 5e-05, 5e-05, 64)
+    """
+    paper = RunConfig(
+        objective=WGAN(n_critic=5, clip=0.01), batch=64, optimizer="rmsprop", generator_rate=5e-5, critic_rate=5e-5
+    )
+    return replace(paper, **changes)
+
+
+PRESETS = {"wgan_paper": wgan_paper}
+
+
+def _flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+    return flat
+
+
+def _one_of(value: Any, name: str, known: Any) -> None:
+    if value not in known:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}.")

@@ -1,0 +1,103 @@
+"""How good the generated points are, against points that nothing was trained on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import linear_assignment
+from ..problem import Array
+from .data import Dataset
+from .samplers import squared_distances
+
+# A mode counts as found where it holds this share of the samples, so that no stray point finds one.
+FOUND = 0.01
+# The neighbour whose distance is the radius of a ball in precision and recall.
+NEIGHBOUR = 3
+
+
+class Yardstick:
+    """What does not change while a generator learns: held-out points, and how far real points are from them.
+
+    Parameters
+    ----------
+    data : Dataset
+    points : int
+        Points a side of the exact distances; fewer if the held-out set has fewer.
+    """
+
+    def __init__(self, data: Dataset, points: int) -> None:
+        self.data = data
+        self.train = data.train.astype(np.float64)
+        size = min(points, len(data.held), len(data.train))
+        self.held = data.held[:size].astype(np.float64)
+        self.real = self.train[np.random.default_rng(0).permutation(len(self.train))[:size]]
+        self.floor = dict(zip(("w1_floor", "w2_floor"), exact_distances(self.real, self.held)))
+        nearest = np.sqrt(squared_distances(self.held, self.train).min(axis=1))
+        # A generated image further from every training image than 95 in 100 new real ones is not a good one.
+        self.held_nearest, self.far = float(nearest.mean()), float(np.quantile(nearest, 0.95))
+
+    def __call__(self, y: Array) -> dict[str, float]:
+        """All measures of generated points (k, d); the exact distances take the first of them."""
+        y = y.astype(np.float64)
+        some = y[: len(self.held)]
+        w1, w2 = exact_distances(some, self.held)
+        nearest = np.sqrt(squared_distances(y, self.train).min(axis=1))
+        precision, recall = precision_and_recall(self.real, some)
+        return {
+            "w1": w1,
+            "w2": w2,
+            **self._modes(y, nearest),
+            "spread": math.sqrt(float(y.var(axis=0).sum() / self.train.var(axis=0).sum())),
+            "precision": precision,
+            "recall": recall,
+            "nearest_ratio": float(nearest.mean()) / self.held_nearest,
+        }
+
+    def _modes(self, y: Array, nearest: Array) -> dict[str, float]:
+        """Modes found, share of good samples, entropy of the modes (1: all alike) and share of the rarest."""
+        near = nearest <= self.far
+        k = self.data.modes
+        if self.data.mode_of is None:
+            return {"high_quality": float(near.mean())}
+        mode = self.data.mode_of(y)
+        # Every image has a nearest class: whether it is a good one, its neighbours tell.
+        good = mode >= 0 if self.data.shape is None else near
+        share = np.bincount(mode[mode >= 0], minlength=k) / len(y)
+        inside = share[share > 0] / share.sum() if share.any() else np.ones(1)
+        return {
+            "modes": int(np.sum((share > 0) & (share >= min(FOUND, 0.25 / k)))),
+            "high_quality": float(good.mean()),
+            "entropy": float(-(inside * np.log(inside)).sum() / math.log(k)) + 0.0,
+            "rarest": float(share.min()),
+        }
+
+
+def exact_distances(x: Array, y: Array) -> tuple[float, float]:
+    """(W_1, W_2) of two equally large sets, exact: two matchings on one matrix of distances."""
+    from scipy.spatial.distance import cdist
+
+    distances = cdist(x, y)
+    squares = np.square(distances)
+    return linear_assignment(distances).cost / len(x), math.sqrt(linear_assignment(squares).cost / len(x))
+
+
+def precision_and_recall(real: Array, fake: Array) -> tuple[float, float]:
+    """The shares of generated points near real ones, and of real points near generated ones.
+
+    Near a set is who lies in a ball around one of its points that reaches to that point's third neighbour.
+
+    References
+    ----------
+    T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen and T. Aila, Improved precision and recall metric for assessing
+    generative models, NeurIPS 2019.
+    """
+    between = squared_distances(real, fake)
+    neighbour = min(NEIGHBOUR, len(real) - 1, len(fake) - 1)
+    reach_of_real, reach_of_fake = (
+        np.partition(squared_distances(side, side), neighbour, axis=1)[:, neighbour] for side in (real, fake)
+    )
+    precision = (between <= reach_of_real[:, None]).any(axis=0).mean()
+    recall = (between <= reach_of_fake).any(axis=1).mean()
+    return float(precision), float(recall)
