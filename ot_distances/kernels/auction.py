@@ -25,6 +25,21 @@ STATE_SLOTS = 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def column_sums(cost, first, last, sums, counts, largest):
+    """Add up the finite entries of cost[first:last] by columns; `largest` becomes the greatest magnitude of all."""
+    for i in range(first, last):
+        row = cost[i]
+        for j in range(row.shape[0]):
+            c = np.float64(row[j])
+            size = abs(c)
+            finite = size < np.inf
+            sums[j] += c if finite else 0.0
+            counts[j] += 1.0 if finite else 0.0
+            size = size if finite else 0.0
+            largest[j] = size if size > largest[j] else largest[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def lane_minima(row, sign, v, low):
     """Least sign * row[j] - v[j]: low[k] of all j = k modulo 64, low[64 (c + 1) + k] of those with j // 512 = c.
 
