@@ -19,6 +19,8 @@ from ..problem import Array
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
+# Rows whose costs are added up at one time.
+PORTION = 512
 UNBOUNDED = np.iinfo(np.int64).max // 4
 DENSE = "shortest augmenting paths"
 BY_LISTS = "shortest augmenting paths on candidate lists"
@@ -34,7 +36,7 @@ FEW, DENSE_FEW, TIED = 0.04, 5, (2, 2)
 # clouds and the like. The searches may settle so many columns and read so many rows: at first TRIAL, and LIMIT if
 # TRIAL served one free row in PROMISING.
 FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
-TRIAL, LIMIT, PROMISING = (5, 2), (35, 10), 6
+TRIAL, LIMIT, PROMISING = (5, 2), (30, 10), 3
 # The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
 # spread / n, the part of the rows that a phase may leave free, and the bids at which a phase is given up.
 COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
@@ -71,10 +73,10 @@ class Market:
             np.full(m, -1, dtype=np.intp),
         )
 
-    def in_slices(self, work: Callable[[int, int], None]) -> None:
-        """`work(first, last)` on all rows, in pieces, by as many threads as there are."""
+    def in_slices(self, work: Callable[[int, int], None], portion: int | None = None) -> None:
+        """`work(first, last)` on all rows, by as many threads as there are, in pieces (of `portion` rows, if given)."""
         n, m = self.cost.shape
-        step = max(1, min(SLICE // m, -(-n // self.threads)))
+        step = max(1, min(SLICE // m, portion or -(-n // self.threads)))
         pieces = [(first, min(n, first + step)) for first in range(0, n, step)]
         if self.threads == 1:
             for first, last in pieces:
@@ -320,17 +322,16 @@ class Lists:
     def _start_at_means(self) -> tuple[float, float]:
         """v = mean cost of each column, over the pairs that are allowed. Returns the spread and size of the costs."""
         here, (n, m) = self.market, self.market.cost.shape
-        sums, counts = np.zeros(m), np.zeros(m)
-        step = max(1, min(n, 1_000_000 // m))
-        size = 0.0
-        for first in range(0, n, step):
-            block = here.cost[first : first + step]
-            allowed = np.isfinite(block)
-            block = np.where(allowed, block, 0)
-            sums += block.sum(axis=0, dtype=np.float64)
-            counts += allowed.sum(axis=0)
-            size = max(size, float(np.abs(block).max()))
-        here.v[:] = here.sign * sums / counts
+        parts: dict[int, Array] = {}  # cut and added up in a way that does not depend on the number of threads
+
+        def work(first: int, last: int) -> None:
+            parts[first] = np.zeros((3, m))
+            self.auction.column_sums(here.cost, first, last, *parts[first])
+
+        here.in_slices(work, PORTION)
+        sums, counts, largest = np.stack([parts[first] for first in sorted(parts)]).transpose(1, 0, 2)
+        size = float(largest.max())
+        here.v[:] = here.sign * sums.sum(axis=0) / counts.sum(axis=0)
         sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
         sample[~np.isfinite(sample)] = np.nan
         sample -= np.nanmean(sample, axis=1, keepdims=True)
