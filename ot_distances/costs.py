@@ -34,6 +34,9 @@ VANISHING = 2.0**-960
 # Up to here a sorted line is transformed like any other cost, in blocks: faster than by divide and conquer.
 LINE_ENTRIES = 2**20
 
+# Up to here points in space are; beyond, boxes and blocks spare most pairs.
+CLOUD_ENTRIES = 2**23
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -44,6 +47,7 @@ class Metric:
     """
 
     reduce: Callable[[Array, Array], None]
+    fold: int  # the same for compiled code: SQUARES, ABSOLUTES or LARGEST of `kernels/candidates.py`
     root: float
     degree: int  # coordinates times s: the cost times s**degree
     roundings: Callable[[int], int]
@@ -65,10 +69,10 @@ def _take_larger(value: Array, difference: Array) -> None:
 
 
 METRICS: dict[str, Metric] = {
-    "euclidean": Metric(_add_square, 0.5, 1, lambda d: d + 2),
-    "sqeuclidean": Metric(_add_square, 1.0, 2, lambda d: d + 2),
-    "cityblock": Metric(_add_absolute, 1.0, 1, lambda d: d),
-    "chebyshev": Metric(_take_larger, 1.0, 1, lambda d: 1),
+    "euclidean": Metric(_add_square, 0, 0.5, 1, lambda d: d + 2),
+    "sqeuclidean": Metric(_add_square, 0, 1.0, 2, lambda d: d + 2),
+    "cityblock": Metric(_add_absolute, 1, 1.0, 1, lambda d: d),
+    "chebyshev": Metric(_take_larger, 2, 1.0, 1, lambda d: 1),
 }
 
 
@@ -245,17 +249,21 @@ class PointCost(_Blockwise):
     def T(self) -> PointCost:
         return PointCost(self.y, self.x, self.metric, self.p, self.exponent)
 
+    @property
+    def power(self) -> float:
+        """Of the folded differences."""
+        return METRICS[self.metric].root * self.p
+
     def _finish(self, value: Array, pairs: Callable[[Array], tuple[Array, Array]]) -> Array:
         """Folded differences to costs; `pairs` tells the rows and columns of some of them."""
         row = METRICS[self.metric]
         lost = np.empty(0, np.intp)
         if row.root < 1 and value.min(initial=1.0) < VANISHING:
             lost = np.flatnonzero(value < VANISHING)
-        power = row.root * self.p
-        if power == 0.5:
+        if self.power == 0.5:
             np.sqrt(value, out=value)
-        elif power != 1:
-            np.power(value, power, out=value)
+        elif self.power != 1:
+            np.power(value, self.power, out=value)
         if len(lost):  # squares too small for floats: take the distance in units of its largest part
             rows, cols = pairs(lost)
             parts = np.abs(self.x[rows] - self.y[cols])
@@ -325,8 +333,12 @@ class PointCost(_Blockwise):
 
     def row_transform(self, g: Array) -> Array:
         n, m = self.shape
-        if self.x.shape[1] > 1 or n * m <= LINE_ENTRIES:
+        if n * m <= (LINE_ENTRIES if self.x.shape[1] == 1 else CLOUD_ENTRIES):
             return super().row_transform(g)
+        if self.x.shape[1] > 1:
+            from .kernels.c_transform import c_transform
+
+            return np.nextafter(c_transform(self.x, self.y, g, METRICS[self.metric].fold, self.power), -np.inf)
         rows, cols = self.line_orders
         cols = cols[g[cols] > -np.inf]
         f = np.empty(n)

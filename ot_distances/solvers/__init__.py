@@ -20,7 +20,8 @@ class Solver:
 
     module: str  # the file in this folder; its function of the same name is the solver
     about: str  # one line for `ot-distances info` and the docs
-    refuses: Callable[[TransportProblem], str | None]  # why it cannot solve a problem, as "`cost` must ..., but ..."
+    refuses: Callable[[TransportProblem], str | None]  # why it cannot solve a problem
+    pays: Callable[[TransportProblem], bool] = lambda problem: True  # where "auto" prefers it to the rows below
 
     def __call__(self, problem: TransportProblem) -> Flow:
         flow: Flow = getattr(import_module(f".{self.module}", __name__), self.module)(problem)
@@ -44,6 +45,20 @@ def _not_uniform(problem: TransportProblem) -> str | None:
     return None if problem.is_assignment else "both sides must have as many points, all of equal weight"
 
 
+def _no_cloud(problem: TransportProblem) -> str | None:
+    if not isinstance(problem.cost, PointCost):
+        return "there must be points, with a metric known by name"
+    return "p must be finite" if problem.power == np.inf else None
+
+
+def _large_cloud(problem: TransportProblem) -> bool:
+    """Where clusters beat the cost matrix (measured, on one thread), or there is no room for one."""
+    n, m = problem.shape
+    d = problem.cost.x.shape[1] if isinstance(problem.cost, PointCost) else 0
+    crossing = next(size for dimension, size in CROSSINGS[problem.is_assignment] if d <= dimension)
+    return n * m > crossing**2
+
+
 def _anything(problem: TransportProblem) -> str | None:
     return None
 
@@ -51,9 +66,16 @@ def _anything(problem: TransportProblem) -> str | None:
 SOLVERS: dict[str, Solver] = {
     "identity": Solver("identity", "equal measures: nothing moves, the cost is exactly 0", _different),
     "1d": Solver("line", "sort and merge cumulative masses, O((n + m) log(n + m))", _off_the_line),
+    "multiscale": Solver("multiscale", "large point clouds, any weights, no cost matrix", _no_cloud, _large_cloud),
     "assignment": Solver("assignment", "shortest augmenting paths and auction, uniform weights, n = m", _not_uniform),
     "network_simplex": Solver("network_simplex", "primal network simplex on int64 masses, any weights", _anything),
     "lp": Solver("linear_program", "the explicit linear program by HiGHS, small problems", _anything),
+}
+
+# Points on each side from which on "multiscale" is the faster, up to a dimension: for equal weights (True) or others.
+CROSSINGS = {
+    False: ((2, 800), (3, 2_000), (np.inf, 6_000)),
+    True: ((2, 2_500), (3, 3_500), (np.inf, 10_000)),
 }
 
 METHODS = ("auto", *SOLVERS)
@@ -63,8 +85,8 @@ KNOW_BOTTLENECK = ("identity", "1d")
 
 
 def choose(problem: TransportProblem) -> str:
-    """The name of the solver that `method="auto"` runs: the first row of the table that accepts the problem."""
-    return next(name for name, solver in SOLVERS.items() if solver.refuses(problem) is None)
+    """The name of the solver that `method="auto"` runs: the first row that accepts the problem and pays there."""
+    return next(name for name, row in SOLVERS.items() if row.refuses(problem) is None and row.pays(problem))
 
 
 def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transport:

@@ -44,10 +44,7 @@ class Watch:
 
 def folding(cost: PointCost) -> tuple[int, float]:
     """(fold, power) of the kernels: the cost is fold(|x - y|) ** power."""
-    from ..kernels import candidates as kernel
-
-    fold = {"cityblock": kernel.ABSOLUTES, "chebyshev": kernel.LARGEST}.get(cost.metric, kernel.SQUARES)
-    return fold, METRICS[cost.metric].root * cost.p
+    return METRICS[cost.metric].fold, cost.power
 
 
 @dataclass(frozen=True)
