@@ -33,10 +33,10 @@ MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE = 640, 3, 80, 8
 # Rows with many equally good columns: at most the part FEW left free by the greedy matching is searched densely.
 FEW, DENSE_FEW, TIED = 0.04, 5, (2, 2)
 # On lists, FIRST_BIDS leave more than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart
-# clouds and the like. The searches may settle so many columns and read so many rows: at first TRIAL, and LIMIT if
-# TRIAL served one free row in PROMISING.
+# clouds and the like. The searches may settle so many columns and read so many rows: TRIAL, which also brings the
+# lists up to date, TRIAL again, and LIMIT where the second trial served more than PROMISING of the free rows.
 FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
-TRIAL, LIMIT, PROMISING = (5, 2), (30, 10), 3
+TRIAL, LIMIT, PROMISING = (5, 2), (25, 10), 0.34
 # The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
 # spread / n, the part of the rows that a phase may leave free, and the bids at which a phase is given up.
 COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
@@ -199,11 +199,14 @@ def _by_lists(market: Market, tied: bool) -> str:
         lists.search(UNBOUNDED, UNBOUNDED)
         return BY_LISTS
     if free < HOPELESS * n and (free == 0 or lists.bid(0.0, BIDS - FIRST_BIDS, again=True) < FREE * n):
-        free = lists.match_tight(0.0)
+        lists.match_tight(0.0)
         if lists.search(*TRIAL):
             return BY_LISTS
-        done = free - np.count_nonzero(market.col_of_row < 0)
-        if done * PROMISING > free and lists.search(*LIMIT):
+        free = np.count_nonzero(market.col_of_row < 0)
+        if lists.search(*TRIAL):
+            return BY_LISTS
+        served = free - np.count_nonzero(market.col_of_row < 0)
+        if served > PROMISING * free and lists.search(*LIMIT):
             return BY_LISTS
     lists.match_tight(lists.scaled_auction())
     lists.search(UNBOUNDED, UNBOUNDED)
