@@ -79,6 +79,7 @@ bench-large: ## Sizes that few solvers reach (hours)
 bench-%: $(VENV)/installed-bench
 	@mkdir -p benchmarks/results
 	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl
+	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks
 
 .PHONY: report
 report: $(VENV)/installed-bench ## The pages and figures of docs/benchmarks, from all results so far
