@@ -239,7 +239,7 @@ def _rows(array: Array, shape: Shape | None, path: Path) -> tuple[Array, Shape |
         )
     if array.dtype == np.uint8:
         array = array / 127.5 - 1
-    if array.ndim == 4 and array.shape[1] > 4:  # channels last
+    if array.ndim == 4 and array.shape[1] > 4 >= array.shape[3]:  # channels last
         array = array.transpose(0, 3, 1, 2)
     if array.ndim > 2:
         shape = (array.shape[1] if array.ndim == 4 else 1, array.shape[-2], array.shape[-1])
@@ -268,4 +268,5 @@ def _folder(path: Path, size: int | None) -> tuple[Array, Shape | None, None]:
                 f"`data` must be images of one size and colour, but {file} has {images[-1].shape} and {files[0]} has "
                 f"{images[0].shape}. Pass a `size` (--size), or convert them."
             )
-    return *_rows(np.stack(images), None, path), None
+    stack = np.stack(images)
+    return *_rows(stack if stack.ndim == 3 else stack.transpose(0, 3, 1, 2), None, path), None

@@ -30,6 +30,12 @@ class Yardstick:
     def __init__(self, data: Dataset, points: int) -> None:
         self.data = data
         self.train = data.train.astype(np.float64)
+        self.variance = float(self.train.var(axis=0).sum())
+        if not self.variance:
+            raise ValueError(
+                f"`data` must hold different points, but all {len(self.train)} of {data.name} are the same. Nothing is "
+                "to be learnt."
+            )
         size = min(points, len(data.held), len(data.train))
         self.held = data.held[:size].astype(np.float64)
         self.real = self.train[np.random.default_rng(0).permutation(len(self.train))[:size]]
@@ -49,10 +55,10 @@ class Yardstick:
             "w1": w1,
             "w2": w2,
             **self._modes(y, nearest),
-            "spread": math.sqrt(float(y.var(axis=0).sum() / self.train.var(axis=0).sum())),
+            "spread": math.sqrt(float(y.var(axis=0).sum()) / self.variance),
             "precision": precision,
             "recall": recall,
-            "nearest_ratio": float(nearest.mean()) / self.held_nearest,
+            "nearest_ratio": float(nearest.mean()) / (self.held_nearest or 1.0),
         }
 
     def _modes(self, y: Array, nearest: Array) -> dict[str, float]:

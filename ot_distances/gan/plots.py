@@ -15,12 +15,12 @@ from ..problem import Array
 from .config import RunConfig
 from .data import Dataset, load
 from .samplers import squared_distances
-from .trainer import CONFIG, SUMMARY, Trainer, read_log, restore
+from .trainer import CONFIG, SUMMARY, WALK, read_log
 
 PANELS = 5  # moments of a run beside each other
 SIDE = 8  # images in a row of a panel
-STEPS = 9  # latent points of a walk
 
+ESTIMATES = {"w_estimate": "critic's $W_1$", "js_estimate": "critic's JS"}
 # Curves of the third panel: column -> name, colour.
 SHARES = {
     "high_quality": ("high quality", BLUE),
@@ -33,13 +33,13 @@ SHARES = {
 def draw_run(out: str | Path) -> list[Path]:
     """Write samples.png and curves.png into the folder of a run, and walk.png if its data are images."""
     out = Path(out)
-    config, data = _described(out)
+    data = _data_of(out)
     steps = [int(file.stem) for file in sorted((out / "samples").glob("*.npy"))]
     shown = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, min(PANELS, len(steps))).astype(int))]
     panels = [(f"step {step:,}", np.load(out / "samples" / f"{step:08d}.npy")) for step in shown]
     written = [_draw_panels(panels, data, out / "samples.png"), _draw_curves(out, out / "curves.png")]
-    if data.shape is not None and config.latent_dim:
-        written.append(_draw_walk(restore(out), out / "walk.png"))
+    if (out / WALK).is_file():
+        written.append(_draw_walk(np.load(out / WALK), data, out / "walk.png"))
     return written
 
 
@@ -50,12 +50,12 @@ def draw_comparison(folders: Sequence[str | Path], path: Path) -> Path:
         summary = json.loads((folder / SUMMARY).read_text("utf-8"))
         last = np.load(sorted((folder / "samples").glob("*.npy"))[-1])
         panels.append((f"{folder.name}\n$W_1$ = {summary['w1']:.3g}", last))
-    return _draw_panels(panels, _described(Path(folders[0]))[1], path)
+    return _draw_panels(panels, _data_of(Path(folders[0])), path)
 
 
-def _described(out: Path) -> tuple[RunConfig, Dataset]:
+def _data_of(out: Path) -> Dataset:
     config = RunConfig.from_dict(json.loads((out / CONFIG).read_text("utf-8")))
-    return config, load(config.data, shape=config.shape, size=config.size)
+    return load(config.data, shape=config.shape, size=config.size)
 
 
 def _draw_panels(panels: Sequence[tuple[str, Array]], data: Dataset, path: Path) -> Path:
@@ -75,7 +75,7 @@ def _draw_panels(panels: Sequence[tuple[str, Array]], data: Dataset, path: Path)
         for ax in axes[len(panels) + 1 :]:
             ax.axis("off")
 
-    return _save(path, (1.7 * columns, 1.95 * rows), draw)
+    return _save(path, (1.7 * columns, (1.95 + 0.15 * panels[0][0].count("\n")) * rows), draw)
 
 
 def _draw_points(ax: Any, points: Array, held: Array, *, generated: bool) -> None:
@@ -113,8 +113,10 @@ def _draw_curves(out: Path, path: Path) -> Path:
         if drawn:
             ax.plot(*zip(*drawn), dashes, color=colour, label=name, linewidth=1)
 
+    estimates = [name for name in ESTIMATES if any(name in row for row in rows)]
+
     def draw(figure: Any) -> None:
-        losses, distances, shares = figure.subplots(1, 3)
+        losses, distances, shares, *others = figure.subplots(1, 3 + bool(estimates))
         curve(losses, "generator_loss", "generator", BLUE)
         curve(losses, "critic_loss", "critic", VERMILION)
         losses.set_title("losses")
@@ -122,36 +124,40 @@ def _draw_curves(out: Path, path: Path) -> Path:
             curve(distances, f"w{p}", f"$W_{p}$", colour)
             if f"w{p}_floor" in floor:
                 distances.axhline(floor[f"w{p}_floor"], color=colour, linewidth=0.8, linestyle=":")
-        curve(distances, "w_estimate", "critic's estimate of $W_1$", GREY, "--")
-        curve(distances, "js_estimate", "critic's estimate of JS", GREY, "--")
         distances.set_title("exact distance to held-out data\n(dotted: of real points)")
-        distances.set_yscale("log", nonpositive="mask")  # an estimate may be negative
+        distances.set_yscale("log")
+        ticks = require("matplotlib.ticker", "a picture")
+        distances.yaxis.set_major_locator(ticks.LogLocator(subs=(1, 2, 3, 5)))
+        distances.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        distances.yaxis.set_minor_formatter(ticks.NullFormatter())
         for column, (name, colour) in SHARES.items():
             curve(shares, column, name, colour)
         shares.set(title="shares", ylim=(-0.03, 1.03))
-        for ax in (losses, distances, shares):
+        for ax in others:
+            for column in estimates:
+                curve(ax, column, ESTIMATES[column], PURPLE)
+            if "w_estimate" in estimates:
+                curve(ax, "w1", "$W_1$, exact", BLUE)
+            ax.set_title("what the critic estimates")
+        for ax in (losses, distances, shares, *others):
             ax.set_xlabel("step")
-            ax.legend()
+            if ax.get_legend_handles_labels()[0]:
+                ax.legend()
 
-    return _save(path, (8.4, 2.6), draw)
+    return _save(path, (2.8 * (3 + bool(estimates)), 2.6), draw)
 
 
-def _draw_walk(trainer: Trainer, path: Path) -> Path:
+def _draw_walk(walk: Array, data: Dataset, path: Path) -> Path:
     """Between two latent points in equal steps; below each image the training image nearest to it."""
-    torch = require("torch", "a walk")
-    share = torch.linspace(0, 1, STEPS)[:, None].to(trainer.fixed)
-    trainer.generator.eval()
-    with torch.no_grad():
-        walk = trainer.generator((1 - share) * trainer.fixed[0] + share * trainer.fixed[1]).cpu().numpy()
-    nearest = trainer.data.train[squared_distances(walk.astype(float), trainer.yardstick.train).argmin(axis=1)]
+    nearest = data.train[squared_distances(walk.astype(float), data.train.astype(float)).argmin(axis=1)]
 
     def draw(figure: Any) -> None:
         ax = figure.subplots()
-        ax.imshow(_tiled(np.concatenate([walk, nearest]), trainer.data, STEPS), cmap="gray", vmin=0, vmax=1)
+        ax.imshow(_tiled(np.concatenate([walk, nearest]), data, len(walk)), cmap="gray", vmin=0, vmax=1)
         ax.set_title("from one latent point to another, and the nearest training images")
         ax.axis("off")
 
-    return _save(path, (5, 1.6), draw)
+    return _save(path, (5, 1.4), draw)
 
 
 def _save(path: Path, size: tuple[float, float], draw: Any) -> Path:

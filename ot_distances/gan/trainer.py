@@ -31,12 +31,12 @@ from .terms import TERMS
 
 # Generated points on which the modes are counted, and how many of them each evaluation keeps in a file.
 SAMPLES, KEPT = 2500, 500
+WALK_STEPS = 9
 # Matching batches of this size on the CPU begins to take seconds a step.
 LARGE_BATCH = 2000
 
-CONFIG, CHECKPOINT, SUMMARY, LOG, TABLE = (
-    "config.json", "checkpoint.pt", "summary.json", "metrics.jsonl", "metrics.csv"
-)  # fmt: skip
+CONFIG, CHECKPOINT, SUMMARY, WALK = "config.json", "checkpoint.pt", "summary.json", "walk.npy"
+LOG, TABLE = "metrics.jsonl", "metrics.csv"
 
 
 class Diverged(ArithmeticError):
@@ -177,12 +177,17 @@ class Trainer:
         return Diverged(f"{what} in step {self.step + 1}. {last}. Try a smaller learning rate.")
 
     @torch.no_grad()
-    def sample(self) -> np.ndarray[Any, Any]:
-        """What the generator makes of the 2,500 fixed latent points, (2500, d), in evaluation mode."""
+    def sample(self, z: Tensor | None = None) -> np.ndarray[Any, Any]:
+        """What the generator makes of latent points, by default of the 2,500 fixed ones, in evaluation mode."""
         self.generator.eval()
-        y: np.ndarray[Any, Any] = self.generator(self.fixed).cpu().numpy()
+        y: np.ndarray[Any, Any] = self.generator(self.fixed if z is None else z).cpu().numpy()
         self.generator.train()
         return y
+
+    def walk(self) -> np.ndarray[Any, Any]:
+        """What lies between two of the fixed latent points, in equal steps."""
+        share = torch.linspace(0, 1, WALK_STEPS)[:, None].to(self.fixed)
+        return self.sample((1 - share) * self.fixed[0] + share * self.fixed[1])
 
     def evaluate(self) -> dict[str, float]:
         """All measures of what the generator makes now; what a critic estimates is named so."""
@@ -218,6 +223,8 @@ class Trainer:
 
     def _summary(self, started: float) -> dict[str, Any]:
         summary = {"step": self.step, **self.evaluate(), **self.yardstick.floor}
+        if self.data.shape is not None:
+            np.save(self.out / WALK, self.walk())
         self.seconds = time.perf_counter() - started
         summary["seconds"] = round(self.seconds, 3)
         _replace(self.out / SUMMARY, json.dumps(summary, indent=2) + "\n")
