@@ -160,6 +160,17 @@ def test_very_different_sizes(rng, n, m):
     assert solved(x, y, a, b, p=2)[0].gap <= 1e-12
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_coincident_points_share_their_mass(rng, weighted):
+    x, y = rng.integers(0, 3, (60, 2)) * 1.0, rng.integers(0, 4, (60, 2)) * 1.0
+    a, b = uneven(rng, 60, 60) if weighted else (np.ones(60), np.ones(60))
+    result, flow = solved(x, y, a, b, p=2)
+    check_plan(result.plan, a, b)
+    cost = naive.ground_cost(x, y, 2)
+    assert result.cost == pytest.approx(naive.linear_program(cost, a, b), rel=1e-9)
+    assert len(flow.rows) < 120
+
+
 # Its parts ---------------------------------------------------------------------------------------------------------
 
 

@@ -17,10 +17,12 @@ MAX_BIDS = 60
 MAX_REFRESHES = 20
 FEW = 200
 
-# Rows visited by shortest paths: in a slice; for each row in a phase of the auction; and in all in the finish.
+# Rows visited by shortest paths: in a slice; for each row in a phase of the auction; and in all in the finish. Levels
+# of more than LARGE points get more in proportion, as the simplex, which takes over then, slows down faster than that.
 VISITS = 500_000
 MAX_PHASE_VISITS = 20
-MAX_VISITS = 2_000
+MAX_VISITS = 150
+LARGE = 15_000
 
 # Where 1 row in FEW_VIOLATED or fewer is violated, the columns are not looked at.
 FEW_VIOLATED = 50
@@ -138,7 +140,7 @@ class Assignment:
         self.cols = Lists(self.y.points, self.x, self.u, CANDIDATES)
         self.v = np.minimum(self.v, self.cols.least)
         graph = self.graph()
-        visits = MAX_VISITS * len(self.x)
+        visits = MAX_VISITS * len(self.x) * max(LARGE, len(self.x)) // LARGE
         for _ in range(MAX_ROUNDS):
             visits = self._shortest_paths(graph, visits)
             if visits <= 0:
@@ -177,7 +179,7 @@ class Assignment:
         return visits
 
     def _violated(self) -> tuple[Array, Array]:
-        """Arcs of negative reduced cost, from the side where fewer points have them; mends the potentials there."""
+        """Arcs of negative reduced cost; mends the potentials on the side where fewer points have them."""
         free = self.row_match < 0
         other = np.where(free, 0.0, self.v[self.row_match])
         noise = 2 * NOISE * (np.abs(self.u) + np.abs(other))
@@ -190,7 +192,7 @@ class Assignment:
         bad_cols = np.flatnonzero(cols.found)
         if len(bad_rows) <= len(bad_cols):
             self.u[bad_rows] = rows.value[bad_rows, 0]
-            return listed(rows, bad_rows)
-        self.v[bad_cols] = cols.value[bad_cols, 0]
-        heads, tails = listed(cols, bad_cols)
-        return tails, heads
+        else:
+            self.v[bad_cols] = cols.value[bad_cols, 0]
+        (tails, heads), (more_heads, more_tails) = listed(rows, bad_rows), listed(cols, bad_cols)
+        return np.concatenate((tails, more_tails)), np.concatenate((heads, more_heads))

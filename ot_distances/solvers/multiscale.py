@@ -13,6 +13,7 @@ from ..costs import PointCost
 from ..problem import Array, Flow, NotConverged, TransportProblem
 from .basis import north_west
 from .cloud import Cloud, Interrupted, Progress, Watch, folding, ordered
+from .duplicates import merged, split
 from .level_flow import FlowLevel
 from .level_matching import Assignment
 
@@ -76,6 +77,13 @@ def multiscale(
     """
     deadline = np.inf if time_limit is None else time.perf_counter() + time_limit
     watch = Watch(deadline, progress)
+    smaller = merged(problem)
+    if smaller is None:
+        return _solve(problem, start, watch)
+    return split(_solve(smaller.problem, None if start is None else start[smaller.first_cols], watch), smaller, problem)
+
+
+def _solve(problem: TransportProblem, start: Array | None, watch: Watch) -> Flow:
     descent: _Descent | None = None
     try:
         pyramid = _pyramid(problem, start, watch)
