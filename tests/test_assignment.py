@@ -20,7 +20,14 @@ ROUTES = {
     "small": {},
     "middle": {"SMALL": 0},
     "lists": {"SMALL": 0, "MIDDLE": 0},
-    "auction": {"SMALL": 0, "MIDDLE": 0, "HOPELESS": -1.0, "_by_ties": lambda market: False},
+    "auction": {
+        "SMALL": 0,
+        "MIDDLE": 0,
+        "HOPELESS": -1.0,
+        "WIDE": (0, 0),
+        "DENSE_WIDE": 0,
+        "_by_ties": lambda market: False,
+    },
 }
 
 

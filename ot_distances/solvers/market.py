@@ -34,9 +34,10 @@ MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE = 640, 3, 80, 8
 FEW, DENSE_FEW, TIED = 0.04, 5, (2, 2)
 # On lists, FIRST_BIDS leave more than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart
 # clouds and the like. The searches may settle so many columns and read so many rows: TRIAL, which also brings the
-# lists up to date, TRIAL again, and LIMIT where the second trial served more than PROMISING of the free rows.
+# lists up to date, TRIAL again, and LIMIT where the second trial served more than PROMISING of the free rows. WIDE is
+# all that they may do where n < m.
 FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
-TRIAL, LIMIT, PROMISING = (5, 2), (25, 10), 0.34
+TRIAL, LIMIT, PROMISING, WIDE = (5, 2), (25, 10), 0.34, (40, 10)
 # The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
 # spread / n, the part of the rows that a phase may leave free, and the bids at which a phase is given up.
 COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
@@ -156,7 +157,7 @@ def solve(market: Market) -> str:
             return DENSE
         market.part_all()
         market.start_at_minima()
-    return _by_lists(market, tied)
+    return _by_lists(market, tied) if n == m else _wide_by_lists(market)
 
 
 def _dense(market: Market, most_bids: float, most_reads: float) -> bool:
@@ -184,8 +185,7 @@ def _dense(market: Market, most_bids: float, most_reads: float) -> bool:
 
 def _by_lists(market: Market, tied: bool) -> str:
     """The same with candidate lists, which read each row once or twice; else the auction. `tied`: see _by_ties."""
-    lists = Lists(market)
-    n, m = market.cost.shape
+    lists, n = Lists(market), len(market.u)
     if tied:
         lists.read_all()
         lists.match_tight(0.0)
@@ -193,16 +193,11 @@ def _by_lists(market: Market, tied: bool) -> str:
             return BY_TIES
     lists.read_all()
     free = lists.bid(0.0, FIRST_BIDS)
-    if n < m:
-        lists.bid(0.0, BIDS - FIRST_BIDS, again=True)
-        lists.match_tight(np.inf)
-        lists.search(UNBOUNDED, UNBOUNDED)
-        return BY_LISTS
     if free < HOPELESS * n and (free == 0 or lists.bid(0.0, BIDS - FIRST_BIDS, again=True) < FREE * n):
         lists.match_tight(0.0)
         if lists.search(*TRIAL):
             return BY_LISTS
-        free = np.count_nonzero(market.col_of_row < 0)
+        free = int(np.count_nonzero(market.col_of_row < 0))
         if lists.search(*TRIAL):
             return BY_LISTS
         served = free - np.count_nonzero(market.col_of_row < 0)
@@ -211,6 +206,49 @@ def _by_lists(market: Market, tied: bool) -> str:
     lists.match_tight(lists.scaled_auction())
     lists.search(UNBOUNDED, UNBOUNDED)
     return BY_AUCTION
+
+
+def _wide_by_lists(market: Market) -> str:
+    """For n < m: on candidate lists from v = 0; where that goes on for too long, as a square problem."""
+    lists = Lists(market)
+    lists.read_all()
+    lists.bid(0.0, BIDS)
+    lists.match_tight(np.inf)
+    if lists.search(*WIDE):
+        return BY_LISTS
+    try:
+        _fill_up(market)
+    except ValueError:  # it may name rows that are not there
+        market.start_at_minima()
+        lists.read_all()
+        lists.bid(0.0, BIDS)
+        lists.match_tight(np.inf)
+        lists.search(UNBOUNDED, UNBOUNDED)
+        return BY_LISTS
+    return BY_AUCTION
+
+
+def _fill_up(market: Market) -> None:
+    """For n < m: add m - n rows that may take any column at no cost, and give the square problem to the auction.
+
+    An auction with eps scaling carries prices from phase to phase, but columns that nobody takes must keep theirs: with
+    the new rows somebody takes every column, and those of the new rows share the highest price, which becomes 0.
+    """
+    n, m = market.cost.shape
+    filled = np.zeros((m, m), dtype=market.cost.dtype)
+    filled[:n] = market.cost
+    square = Market(filled, market.sign, market.turned, market.threads)
+    lists = Lists(square)
+    lists.match_tight(lists.scaled_auction())
+    lists.search(UNBOUNDED, UNBOUNDED)
+    market.holds(filled.nbytes + square.bytes)
+    rows = np.arange(n)
+    cols = square.col_of_row[:n]
+    market.part_all()
+    market.col_of_row[:], market.row_of_col[cols] = cols, rows
+    market.v[:] = 0.0
+    market.v[cols] = np.minimum(square.v[cols] - square.v.max(), 0)
+    market.u[:] = market.sign * market.cost[rows, cols].astype(np.float64) - market.v[cols]
 
 
 def _by_ties(market: Market) -> bool:
