@@ -6,6 +6,7 @@ import _thread
 import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import naive
 import numba
@@ -294,6 +295,13 @@ def test_the_answer_does_not_depend_on_the_number_of_threads(rng):
         numba.set_num_threads(before)
     np.testing.assert_array_equal(flows[0].cols, flows[1].cols)
     np.testing.assert_array_equal(flows[0].g, flows[1].g)
+
+
+def test_problems_may_be_solved_in_threads(rng):
+    clouds = [cloud("square", 700, rng) for _ in range(6)]
+    alone = [solved(x, y)[0].cost for x, y in clouds]
+    with ThreadPoolExecutor(3) as pool:
+        assert [one.cost for one, _ in pool.map(lambda pair: solved(*pair), clouds)] == alone
 
 
 @pytest.mark.parametrize("weighted", [False, True])

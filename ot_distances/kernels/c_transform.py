@@ -34,9 +34,10 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
         step = max(1, BLOCK_VALUES // len(y))
         for first in range(0, n, step):
             folded, error = rough_costs.fold(x[first : first + step], prepared, fold)
-            candidates.block_candidates(
-                x, np.arange(n), y, g, folded, error, fold, power, limits, first, best, value, found
-            )
+            with candidates.PARALLEL:
+                candidates.block_candidates(
+                    x, np.arange(n), y, g, folded, error, fold, power, limits, first, best, value, found
+                )
         return value[:, 0]
     grains = np.empty(0, np.intp)
     rows, order = np.empty(n, np.intp), np.empty(len(y), np.intp)
@@ -49,9 +50,10 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
     points = np.ascontiguousarray(y.T)
     for first in range(0, n, SLICE):
         last = min(first + SLICE, n)
-        candidates.tree_candidates(
-            x, rows, y, points, g, tree, table, fold, power, limits, first, last, best, value, found
-        )
+        with candidates.PARALLEL:
+            candidates.tree_candidates(
+                x, rows, y, points, g, tree, table, fold, power, limits, first, last, best, value, found
+            )
     f = np.empty(n)
     f[rows] = value[:, 0]
     return f

@@ -5,10 +5,16 @@ evaluates it: the minimum over the tree is bit by bit the minimum over all colum
 power). A node is passed over only if the bound of its box, lowered by more than its rounding, exceeds what is known.
 """
 
+import threading
+
 import numpy as np
 from numba import njit, prange
 
 SQUARES, ABSOLUTES, LARGEST = 0, 1, 2
+
+# Held around parallel kernels: where numba has no other threading layer than its own work queue, two parallel regions
+# at one time, as of a batch solved in threads, would abort the process.
+PARALLEL = threading.Lock()
 
 CHUNK = 128  # rows in a work item: fixed, so that answers do not depend on the number of threads
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-SQUARES, ABSOLUTES = 0, 1  # of `candidates`
+from .candidates import ABSOLUTES, PARALLEL, SQUARES
 
 
 def prepare(points: Any) -> Any:
@@ -32,7 +32,8 @@ def fold(x: Any, prepared: Any, kind: int) -> Any:
         folded += (lengths**2).astype(np.float32)
         return folded, (d + 10) * 2.0**-23 * (length + reach) ** 2 + 8 * d * rounding * (length + reach)
     folded = np.empty((len(x), points.shape[1]), np.float32)
-    _fold(rough, points, kind, folded)
+    with PARALLEL:
+        _fold(rough, points, kind, folded)
     return folded, (d + 10) * 2.0**-23 * np.sqrt(d) * (length + reach) + 8 * d * rounding
 
 

@@ -130,10 +130,11 @@ class Cloud:
         for first in range(0, len(rows), SLICE):
             self.watch.check()
             last = min(first + SLICE, len(rows))
-            candidates.tree_candidates(
-                x, rows, self.points, self._by_coordinate, g, self.tree, table, self.fold, self.power, limits, first,
-                last, out.best, out.value, out.found,
-            )  # fmt: skip
+            with candidates.PARALLEL:
+                candidates.tree_candidates(
+                    x, rows, self.points, self._by_coordinate, g, self.tree, table, self.fold, self.power, limits,
+                    first, last, out.best, out.value, out.found,
+                )  # fmt: skip
 
     @cached_property
     def _rough(self) -> tuple[Array, Array, Array]:
@@ -149,10 +150,11 @@ class Cloud:
         for first in range(0, len(rows), step):
             self.watch.check()
             folded, error = rough_costs.fold(x[rows[first : first + step]], self._rough, self.fold)
-            candidates.block_candidates(
-                x, rows, self.points, g, folded, error, self.fold, self.power, limits, first, out.best, out.value,
-                out.found,
-            )  # fmt: skip
+            with candidates.PARALLEL:
+                candidates.block_candidates(
+                    x, rows, self.points, g, folded, error, self.fold, self.power, limits, first, out.best, out.value,
+                    out.found,
+                )  # fmt: skip
 
     def transform(self, x: Array, g: Array) -> Array:
         """min_j c(x_i, y_j) - g_j for all i."""
