@@ -57,21 +57,37 @@ def test_gradient_of_the_primal_loss(
         assert float(gradient[i, k]) == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-6)
 
 
-def test_primal_values(rng: np.random.Generator, noise: torch.Generator) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_primal_values(weighted: bool, rng: np.random.Generator, noise: torch.Generator) -> None:
     x, y = points(rng, 8), points(rng, 8, shift=0.5)
-    b = torch.softmax(points(rng, 8, 1)[:, 0], 0)
+    b = torch.softmax(points(rng, 8, 1)[:, 0], 0) if weighted else None
+    weights = None if b is None else b.numpy()
 
     def loss(**options: Any) -> float:
         return float(gan.Primal(**options).generator_loss(nn.Identity(), x, y, b, noise))
 
     u, v = y.numpy(), x.numpy()
-    assert loss() == pytest.approx(ot.wasserstein(u, v, None, b.numpy()), rel=1e-12)
-    assert loss(p=2) == pytest.approx(ot.wasserstein(u, v, None, b.numpy(), p=2) ** 2, rel=1e-12)
+    assert loss() == pytest.approx(ot.wasserstein(u, v, None, weights), rel=1e-12)
+    assert loss(p=2) == pytest.approx(ot.wasserstein(u, v, None, weights, p=2) ** 2, rel=1e-12)
     assert loss(p=3, cost="chebyshev") == pytest.approx(
-        ot.wasserstein(u, v, None, b.numpy(), p=3, metric="chebyshev"), rel=1e-12
+        ot.wasserstein(u, v, None, weights, p=3, metric="chebyshev"), rel=1e-12
     )
     assert loss(cost=f"{__name__}:doubled") == pytest.approx(2 * loss(), rel=1e-12)
-    assert loss(features=f"{__name__}:first") == pytest.approx(ot.wasserstein(u[:, 0], v[:, 0], None, b.numpy()))
+    assert loss(features=f"{__name__}:first") == pytest.approx(ot.wasserstein(u[:, 0], v[:, 0], None, weights))
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_primal_losses_of_points_that_meet_and_lie_far_out(p: int, noise: torch.Generator) -> None:
+    """Where points meet the gradient is 0, not nan; and far from the origin small moves are not lost."""
+    x = torch.rand(40, 2) + 1e4
+    y = x.flip(0).requires_grad_()
+    loss = gan.Primal(p=p).generator_loss(nn.Identity(), x, y, None, noise)
+    (gradient,) = torch.autograd.grad(loss, y)
+    assert loss.item() == 0
+    assert (gradient == 0).all()
+    moved = torch.tensor([0.0, 2.0**-9])
+    loss = gan.Primal(p=p).generator_loss(nn.Identity(), x, x.flip(0) + moved, None, noise)
+    assert loss.item() == pytest.approx(2.0 ** (-18 if p == 2 else -9), rel=0.35)
 
 
 def doubled(x: Tensor, y: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from ..problem import Array
 POOL = 2000
 # Added to its eigenvalues: points in tight clusters leave fewer of them above rounding than a batch has points.
 RIDGE = 1e-6
-# Lloyd's iterations: balanced cells hardly move after a few.
-ROUNDS = 6
+# Lloyd's iterations: first with each point in the nearest cell, which is cheap, then with cells of equal size.
+FREE_ROUNDS, BALANCED_ROUNDS = 10, 2
 
 
 class RandomBatches:
@@ -83,13 +83,24 @@ class StratifiedBatches(RandomBatches):
         rng, m = np.random.default_rng(0), self.batch  # the cells belong to the data, not to the run's stream
         data = np.asarray(data, dtype=np.float64)
         centres = data[rng.choice(self.n, m, replace=False)]
+        for _ in range(FREE_ROUNDS):
+            centres = _means(data, squared_distances(data, centres).argmin(axis=1), centres)
         sizes = np.full(m, self.n // m) + (np.arange(m) < self.n % m)
-        for _ in range(ROUNDS):
-            cost = squared_distances(data, centres)
-            plan = solve_cost(cost, np.ones(self.n), sizes.astype(float)).plan.toarray()
-            strata = plan.argmax(axis=1)
-            centres = np.stack([data[strata == k].mean(axis=0) for k in range(m)])
+        for _ in range(BALANCED_ROUNDS):
+            plan = solve_cost(squared_distances(data, centres), np.ones(self.n), sizes.astype(float)).plan
+            strata = np.zeros(self.n, dtype=np.int64)
+            whole = plan.data > 0.5  # an optimal vertex splits no point, but for crumbs of rounding
+            strata[plan.row[whole]] = plan.col[whole]
+            centres = _means(data, strata, centres)
         return strata
+
+
+def _means(data: Array, cell: Array, centres: Array) -> Array:
+    """The mean of each cell, (m, d); an empty one keeps its centre."""
+    size = np.bincount(cell, minlength=len(centres))
+    sums = np.zeros_like(centres)
+    np.add.at(sums, cell, data)
+    return np.where(size[:, None] > 0, sums / np.maximum(size, 1)[:, None], centres)
 
 
 class KDPPBatches(RandomBatches):
