@@ -218,6 +218,8 @@ def test_the_first_impossible_problem_of_a_batch_is_named():
 def test_threads_do_not_change_the_answer(family, monkeypatch, rng):
     monkeypatch.setattr(assignment, "PARALLEL", 1)
     monkeypatch.setattr(market, "MIDDLE", 0)
+    monkeypatch.setattr(market, "MANY", 0)
+    monkeypatch.setattr(market, "AHEAD", 50)
     cost = FAMILIES[family](420, 420, rng)
     one = match(cost, threads=1)
     for threads in (2, 3, 8):

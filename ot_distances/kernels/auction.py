@@ -153,6 +153,19 @@ def refresh_rows(cost, sign, v, row_of_col, first, last, near, near_cost, length
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def freshen(cost, sign, v, row_of_col, near, near_cost, length, bound, queue, head, first, last):
+    """`refresh` for the rows first..last from the head of the ring `queue` whose lists no longer decide a bid."""
+    low = np.empty(LANES * (cost.shape[1] // CHUNK + 2))
+    for k in range(first, last):
+        i = queue[(head + k) % queue.shape[0]]
+        within = 0
+        for t in range(length[i]):
+            within += sign * near_cost[i, t] - v[near[i, t]] <= bound[i]
+        if within < 2:
+            length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i, low, near[i], near_cost[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def bid(
     cost,
     sign,

@@ -71,7 +71,10 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
     if min(n, m) <= SMALL:
         return _match_small(wide, sign, turned, copied)
     market = Market(wide, sign, turned, _threads(threads, n * m))
-    method = solve(market)
+    try:
+        method = solve(market)
+    finally:
+        market.close()
     if turned:
         return Matching(market.row_of_col, market.v, market.u, method, market.bytes + copied)
     return Matching(market.col_of_row, market.u, market.v, method, market.bytes + copied)

@@ -19,8 +19,8 @@ from ..problem import Array
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
-# Rows whose costs are added up at one time.
-PORTION = 512
+# Rows whose costs are added up at one time, and rows that are read ahead of their bids (in problems of so many rows).
+PORTION, AHEAD, MANY = 512, 128, 2000
 UNBOUNDED = np.iinfo(np.int64).max // 4
 DENSE = "shortest augmenting paths"
 BY_LISTS = "shortest augmenting paths on candidate lists"
@@ -56,12 +56,18 @@ class Market:
     col_of_row: Array = field(init=False)
     row_of_col: Array = field(init=False)
     bytes: int = field(init=False)
+    pool: ThreadPoolExecutor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         n, m = self.cost.shape
         self.u, self.v = np.zeros(n), np.zeros(m)
         self.bytes = 0
         self.part_all()
+
+    def close(self) -> None:
+        """Let the threads go, without waiting for work that nobody needs any more after a Ctrl-C."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, cancel_futures=True)
 
     def holds(self, size: int) -> None:
         """Note that so many bytes are in use at one time."""
@@ -74,18 +80,21 @@ class Market:
             np.full(m, -1, dtype=np.intp),
         )
 
-    def in_slices(self, work: Callable[[int, int], None], portion: int | None = None) -> None:
-        """`work(first, last)` on all rows, by as many threads as there are, in pieces (of `portion` rows, if given)."""
-        n, m = self.cost.shape
+    def in_slices(
+        self, work: Callable[[int, int], None], *, rows: int | None = None, portion: int | None = None
+    ) -> None:
+        """`work(first, last)` on all rows (or so many), by all threads, in pieces (of `portion` rows, if given)."""
+        n, m = rows or self.cost.shape[0], self.cost.shape[1]
         step = max(1, min(SLICE // m, portion or -(-n // self.threads)))
         pieces = [(first, min(n, first + step)) for first in range(0, n, step)]
         if self.threads == 1:
             for first, last in pieces:
                 work(first, last)
             return
-        with ThreadPoolExecutor(self.threads) as pool:
-            for _ in pool.map(lambda piece: work(*piece), pieces):
-                pass
+        if self.pool is None:
+            self.pool = ThreadPoolExecutor(self.threads)
+        for _ in self.pool.map(lambda piece: work(*piece), pieces):
+            pass
 
     def impossible(self, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
         return impossible(self.cost.shape, self.turned, rows, cols)
@@ -239,8 +248,11 @@ def _fill_up(market: Market) -> None:
     filled[:n] = market.cost
     square = Market(filled, market.sign, market.turned, market.threads)
     lists = Lists(square)
-    lists.match_tight(lists.scaled_auction())
-    lists.search(UNBOUNDED, UNBOUNDED)
+    try:
+        lists.match_tight(lists.scaled_auction())
+        lists.search(UNBOUNDED, UNBOUNDED)
+    finally:
+        square.close()
     market.holds(filled.nbytes + square.bytes)
     rows = np.arange(n)
     cols = square.col_of_row[:n]
@@ -338,13 +350,29 @@ class Lists:
         until = self.state[self.auction.BIDS] + int(most * n)
         status = self.auction.RUNNING
         while status == self.auction.RUNNING:
+            bids = min(until, self._read_ahead())
             status = self.auction.bid(
                 here.cost, here.sign, here.v, eps, spread, here.col_of_row, here.row_of_col, *self.rows,
-                self.queue, self.state, int(left * n), until, SLICE,
+                self.queue, self.state, int(left * n), bids, SLICE,
             )  # fmt: skip
+            if status == self.auction.SPENT and bids < until:
+                status = self.auction.RUNNING
         if status == self.auction.STUCK:
             raise here.impossible([self.queue[self.state[self.auction.HEAD]]], [])
         return int(self.state[self.auction.QUEUED])
+
+    def _read_ahead(self) -> int:
+        """While many rows are free, read those that bid next by all threads. Returns how far the bids may go then."""
+        here, head, free = self.market, self.state[self.auction.HEAD], self.state[self.auction.QUEUED]
+        if free < 2 * AHEAD or len(here.u) < MANY:
+            return UNBOUNDED
+        here.in_slices(
+            lambda first, last: self.auction.freshen(
+                here.cost, here.sign, here.v, here.row_of_col, *self.rows, self.queue, head, first, last
+            ),
+            rows=AHEAD,
+        )
+        return int(self.state[self.auction.BIDS]) + AHEAD
 
     def scaled_auction(self) -> float:
         """Phases of falling eps from column means on, then one at eps = 0. Returns the slack of the pairs it leaves."""
@@ -369,7 +397,7 @@ class Lists:
             parts[first] = np.zeros((3, m))
             self.auction.column_sums(here.cost, first, last, *parts[first])
 
-        here.in_slices(work, PORTION)
+        here.in_slices(work, portion=PORTION)
         sums, counts, largest = np.stack([parts[first] for first in sorted(parts)]).transpose(1, 0, 2)
         size = float(largest.max())
         here.v[:] = here.sign * sums.sum(axis=0) / counts.sum(axis=0)
