@@ -103,13 +103,13 @@ def _plain(array: Array) -> bool:
 def _many(array: Array, sign: float) -> Any:
     """A batch: small problems by threads over them, others one after the other, each by all threads."""
     if min(array.shape[1:]) > SMALL:
-        return _stacked([_one(one, sign) for one in measures.cost_values(array, sign=sign)])
+        return _one_by_one(array, sign)
     turned = array.shape[1] > array.shape[2]
     wide = array.transpose(0, 2, 1) if turned else array
     wide = np.ascontiguousarray(wide, dtype=array.dtype if array.dtype == np.float32 else np.float64)
     cols, numbers, irregular = match_small(wide, sign, measures.threads(None))
     if irregular or not (numbers[:, GAP] <= RTOL).all():
-        return _stacked([_one(one, sign) for one in measures.cost_values(array, sign=sign)])
+        return _one_by_one(array, sign)
     count, n = cols.shape
     bounds, u, v = numbers[:, :SLOTS], numbers[:, SLOTS : SLOTS + n], numbers[:, SLOTS + n :]
     rows = np.tile(np.arange(n), (count, 1))
@@ -118,6 +118,16 @@ def _many(array: Array, sign: float) -> Any:
         rows, cols, u, v = np.take_along_axis(cols, order, axis=1), order, v, u
     fields: list[Any] = [rows, cols, bounds[:, 0], u, v, bounds[:, 1], bounds[:, 2], bounds[:, 3]]
     return Assignment(*fields)
+
+
+def _one_by_one(array: Array, sign: float) -> Assignment:
+    found = []
+    for k, one in enumerate(measures.cost_values(array, sign=sign)):
+        try:
+            found.append(_one(one, sign))
+        except ValueError as error:
+            raise ValueError(f"Problem {k} of the batch: {error}") from None
+    return _stacked(found)
 
 
 def _certified(matrix: Array, sign: float, found: Matching) -> Assignment:

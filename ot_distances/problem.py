@@ -62,7 +62,7 @@ class GroundCost(Protocol):
         """The least entry."""
 
     def absolute_error(self, rows: Array, cols: Array) -> float:
-        """Of each of the entries, where scaling, squares or powers have brought one below the normal numbers; else 0."""
+        """Of each entry, where scaling, squares or powers have brought one below the normal numbers; else 0."""
 
     def row_transform(self, g: Array) -> Array:
         """The c-transform min_j C_ij - g_j, (n,), rounded down so that f_i + g_j <= C_ij in real arithmetic."""

@@ -13,8 +13,9 @@ from naive import brute_force_rectangular
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from ot_distances import linear_assignment
 from ot_distances.solvers import assignment, market
-from ot_distances.solvers.assignment import match, match_batch
+from ot_distances.solvers.assignment import match
 
 ROUTES = {
     "small": {},
@@ -190,28 +191,45 @@ def test_hall_violators_of_a_random_matrix_are_true(route, rng):
     assert "in all)" in str(caught.value)
 
 
-@pytest.mark.parametrize("shape", [(40, 12, 12), (9, 30, 41), (9, 41, 30), (1, 5, 5), (3, 320, 320)])
+@pytest.mark.parametrize("shape", [(40, 12, 12), (9, 30, 41), (9, 41, 30), (1, 5, 5), (3, 140, 140)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_a_batch_is_its_problems(shape, dtype, rng):
+@pytest.mark.parametrize("maximize", [False, True])
+def test_a_batch_is_its_problems(shape, dtype, maximize, rng):
     costs = (100 * rng.random(shape)).astype(dtype)
-    found = match_batch(costs, threads=2)
+    found = linear_assignment(costs, maximize=maximize)
     for k, cost in enumerate(costs):
-        one = match(cost)
-        for name in ("col_of_row", "u", "v"):
-            np.testing.assert_array_equal(getattr(found, name)[k], getattr(one, name))
+        one = linear_assignment(cost, maximize=maximize)
+        assert found.cost[k] == pytest.approx(one.cost, rel=1e-12)
+        assert found.lower[k] <= one.upper and one.lower <= found.upper[k]
+        assert cost[found.rows[k], found.cols[k]].sum(dtype=float) == pytest.approx(found.cost[k], rel=1e-12)
+        slack = cost - found.u[k][:, None] - found.v[k]
+        assert (-slack if maximize else slack).min() >= -1e-10
 
 
 def test_a_ragged_batch_is_its_problems(rng):
     costs = [rng.random(rng.integers(1, 40, 2)) for _ in range(60)]
-    for cost, found in zip(costs, match_batch(costs), strict=True):
-        one = match(cost)
-        check(cost, found)
-        np.testing.assert_array_equal(found.col_of_row, one.col_of_row)
+    for cost, found in zip(costs, linear_assignment(costs), strict=True):
+        assert found.cost == pytest.approx(linear_assignment(cost).cost, rel=1e-12)
 
 
-def test_the_first_impossible_problem_of_a_batch_is_named():
-    with pytest.raises(ValueError, match=r"Problem 2 of the batch: .* columns \[0\] are allowed no rows at all"):
-        match_batch([np.ones((2, 2)), np.ones((1, 4)), np.full((2, 2), np.inf)])
+def test_forbidden_pairs_in_a_batch(rng):
+    costs = rng.random((6, 7, 7))
+    costs[2, 0, 1:] = np.inf
+    found = linear_assignment(costs)
+    assert found.cols[2, 0] == 0
+    costs[4, :2, 1:] = np.inf
+    with pytest.raises(ValueError, match=r"Problem 4 of the batch: `cost_matrix` must allow"):
+        linear_assignment(costs)
+
+
+def test_columns_that_repeat_each_other_do_not_wait_for_ever(rng):
+    """Copies at a distance of 64 share a lane of the auction's minima: no list of the lanes' best columns has two."""
+    angle = 2 * np.pi * (np.arange(1344) % 8) / 8
+    x = np.c_[np.cos(angle), np.sin(angle)] + 0.01 * rng.normal(size=(1344, 2))
+    centres = x[rng.permutation(1344)[:64]]
+    cost = np.tile(((x[:, None] - centres) ** 2).sum(-1), (1, 21))
+    rows, cols = linear_sum_assignment(cost)
+    assert linear_assignment(cost).cost == pytest.approx(cost[rows, cols].sum(), rel=1e-10)
 
 
 @pytest.mark.parametrize("family", ["uniform", "few integers", "plane, far apart", "low rank", "grid"])

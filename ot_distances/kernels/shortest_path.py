@@ -315,42 +315,6 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_batch(
-    costs, sign, bids, sizes, starts, first, last, u, v, col_of_row, row_of_col, filled, reals, whole_numbers, state
-):
-    """`augment` for the problems first..last, whose entries lie one after the other in `costs`; `bids` are per row.
-
-    Problem k has sizes[k] = (rows, columns); its entries begin at starts[k, 0], its rows and columns in the results
-    at starts[k, 1] and starts[k, 2]. Workspaces, for the largest problem and its width W, a multiple of 32: `filled`
-    (rows * W,), `reals` (6, W) and `whole_numbers` (3, W). Returns `last`, or the first problem without a matching.
-    """
-    for k in range(first, last):
-        n = sizes[k, 0]
-        m = sizes[k, 1]
-        width = (m + LANES - 1) // LANES * LANES
-        at = starts[k, 0]
-        for i in range(n):
-            for j in range(m):
-                filled[i * width + j] = costs[at + j]
-            for j in range(m, width):
-                filled[i * width + j] = sign * np.inf
-            at += m
-        i = starts[k, 1]
-        j = starts[k, 2]
-        state[:] = 0
-        status = augment(
-            filled[: n * width].reshape((n, width)), sign, n == m, u[i : i + n], reals[5], col_of_row[i : i + n],
-            whole_numbers[2], reals, whole_numbers, state, bids * n, HUGE, HUGE,
-        )  # fmt: skip
-        if status != DONE:
-            return k
-        for t in range(m):
-            v[j + t] = reals[5, t]
-            row_of_col[j + t] = whole_numbers[2, t]
-    return last
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def row_minima(cost, sign, v, first, last, u):
     """u[i] = least of sign * cost[i, j] - v[j] over all j, for the rows first..last."""
     m = cost.shape[1]

@@ -1,17 +1,14 @@
-"""Minimum cost matching of the rows of a cost matrix to its columns, with dual prices: one problem or a batch."""
+"""Minimum cost matching of the rows of a cost matrix to its columns, with dual prices."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..problem import Array, Flow, TransportProblem
-from .market import DENSE, DENSE_BIDS, SLICE, UNBOUNDED, Market, impossible, solve, violators, workspace
+from .market import DENSE, DENSE_BIDS, UNBOUNDED, Market, impossible, solve, violators, workspace
 
 # Up to so many rows only the dense method is tried: no other need be compiled.
 SMALL = 300
@@ -19,8 +16,6 @@ SMALL = 300
 FILLED = 16
 # Below this number of entries a second thread costs more than it brings.
 PARALLEL = 1_000_000
-# How often a small problem reads each of its entries, about.
-REREAD = 20
 
 
 @dataclass(frozen=True)
@@ -78,98 +73,6 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
     if turned:
         return Matching(market.row_of_col, market.v, market.u, method, market.bytes + copied)
     return Matching(market.col_of_row, market.u, market.v, method, market.bytes + copied)
-
-
-def match_batch(
-    costs: Array | Sequence[Array], *, sign: float = 1.0, threads: int | None = None
-) -> Matching | list[Matching]:
-    """Many problems: the same as `match` on each, without Python between small ones.
-
-    Parameters
-    ----------
-    costs : ndarray, shape (B, n, m), or sequence of 2-D ndarrays
-        B >= 1 problems, each as in `match`.
-    sign, threads
-        As in `match`; the threads work on different problems.
-
-    Returns
-    -------
-    Matching or list of Matching
-        With arrays of shapes (B, n), (B, n) and (B, m); for a sequence one for each problem.
-
-    Raises
-    ------
-    ValueError
-        As in `match`, for the first problem that has no matching.
-    """
-    stack = costs if isinstance(costs, np.ndarray) else None
-    sizes = np.array([one.shape for one in costs], dtype=np.intp)
-    turned = sizes[:, 0] > sizes[:, 1]
-    if sizes.min(axis=1).max() > SMALL:
-        return _match_one_by_one(costs, sign, threads)
-    if stack is not None:
-        wide = _readable(stack.swapaxes(1, 2) if turned[0] else stack).reshape(-1)
-    else:
-        flat = [_readable(c.T if swap else c).reshape(-1) for c, swap in zip(costs, turned, strict=True)]
-        wide = flat[0] if len(flat) == 1 else np.concatenate(flat)
-    sizes.sort(axis=1)
-    ends = np.cumsum(np.column_stack([sizes.prod(axis=1), sizes]), axis=0)
-    starts = np.zeros_like(ends)
-    starts[1:] = ends[:-1]
-    u, v = np.empty(ends[-1, 1]), np.empty(ends[-1, 2])
-    col_of_row, row_of_col = np.empty(ends[-1, 1], dtype=np.intp), np.empty(ends[-1, 2], dtype=np.intp)
-    bad = _solve_batch(wide, sign, sizes, starts, (u, v, col_of_row, row_of_col), _threads(threads, REREAD * wide.size))
-    if bad >= 0:
-        try:
-            match(costs[bad], sign=sign)
-        except ValueError as error:
-            raise ValueError(f"Problem {bad} of the batch: {error}") from None
-    held = u.nbytes + v.nbytes + col_of_row.nbytes + row_of_col.nbytes + sizes.nbytes + 2 * starts.nbytes
-    held += 0 if stack is not None and np.may_share_memory(wide, stack) else wide.nbytes
-    if stack is not None:
-        sides = [array.reshape(len(costs), -1) for array in (col_of_row, u, v, row_of_col)]
-        cols, f, g = (sides[3], sides[2], sides[1]) if turned[0] else sides[:3]
-        return Matching(cols, f, g, DENSE, held)
-    results = []
-    for k, swap in enumerate(turned.tolist()):
-        i, j = (slice(starts[k, side], ends[k, side]) for side in (1, 2))
-        parts = (row_of_col[j], v[j], u[i]) if swap else (col_of_row[i], u[i], v[j])
-        results.append(Matching(*parts, DENSE, held))
-    return results
-
-
-def _match_one_by_one(costs: Array | Sequence[Array], sign: float, threads: int | None) -> Matching | list[Matching]:
-    """A batch of large problems, as many at a time as there are threads."""
-    with ThreadPoolExecutor(_threads(threads, PARALLEL)) as pool:
-        found = list(pool.map(lambda cost: match(cost, sign=sign, threads=1), costs))
-    if not isinstance(costs, np.ndarray):
-        return found
-    cols, u, v = (np.stack([getattr(one, name) for one in found]) for name in ("col_of_row", "u", "v"))
-    return Matching(cols, u, v, found[0].method, max(one.bytes for one in found))
-
-
-def _solve_batch(
-    costs: Array, sign: float, sizes: Array, starts: Array, results: tuple[Array, ...], threads: int
-) -> int:
-    """Solve the small problems that lie one after the other in `costs`. Returns the first without a matching, or -1."""
-    from ..kernels import shortest_path
-
-    kernel: Any = shortest_path
-    pieces = max(threads, -(-REREAD * costs.size // SLICE))
-    bounds = np.unique(np.searchsorted(starts[:, 0], np.linspace(0, costs.size, pieces + 1)[:-1]))
-    spans = list(zip(bounds.tolist(), [*bounds[1:].tolist(), len(sizes)], strict=True))
-
-    def work(span: tuple[int, int]) -> int:
-        rows, cols = sizes.max(axis=0).tolist()
-        space, state = workspace(cols)
-        filled = np.empty(rows * space[0].shape[1], dtype=costs.dtype)
-        done: int = kernel.solve_batch(costs, sign, DENSE_BIDS, sizes, starts, *span, *results, filled, *space, state)
-        return -1 if done == span[1] else done
-
-    if threads == 1:
-        return next((bad for bad in map(work, spans) if bad >= 0), -1)
-    with ThreadPoolExecutor(threads) as pool:
-        return next((bad for bad in list(pool.map(work, spans)) if bad >= 0), -1)
 
 
 def assignment(problem: TransportProblem) -> Flow:
