@@ -34,6 +34,9 @@ VANISHING = 2.0**-960
 # Up to here a sorted line is transformed like any other cost, in blocks: faster than by divide and conquer.
 LINE_ENTRIES = 2**20
 
+# From here on compiled passes over a matrix pay, and so many entries are read between two chances for Ctrl-C.
+DENSE_ENTRIES, SLICE_ENTRIES = 2**18, 2**26
+
 # Up to here points in space are; beyond, boxes and blocks spare most pairs.
 CLOUD_ENTRIES = 2**23
 
@@ -98,6 +101,12 @@ def require_memory(size: int, what: str, cure: str) -> None:
         raise MemoryError(f"{what} needs {size:,} bytes, but {available:,} are available. {cure}")
 
 
+def rounded_down(f: Array, g: Array) -> Array:
+    """A rigorous bound below differences with g: exact where they are 0 or g is, else the next number."""
+    exact = (f == 0) | (f == np.inf) | (np.abs(g).max() == 0)
+    return np.where(exact, f, np.nextafter(f, -np.inf))
+
+
 class _Blockwise:
     """What every cost does from blocks of its rows."""
 
@@ -127,9 +136,7 @@ class _Blockwise:
         for rows, entries in self.blocks():
             np.subtract(entries, g, out=entries)
             np.min(entries, axis=1, out=f[rows])
-        # A difference is exact where it is 0 or g is: else the next number below it is a rigorous bound.
-        exact = (f == 0) | (f == np.inf) | (np.abs(g).max() == 0)
-        return np.where(exact, f, np.nextafter(f, -np.inf))
+        return rounded_down(f, g)
 
 
 class DenseCost(_Blockwise):
@@ -179,6 +186,17 @@ class DenseCost(_Blockwise):
         if self.shift == 0 and self.sign > 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
             return self.values
         return super().matrix()
+
+    def row_transform(self, g: Array) -> Array:
+        n, m = self.shape
+        if n * m <= DENSE_ENTRIES or self.shift or not self.values.flags.c_contiguous:
+            return super().row_transform(g)
+        from .kernels.shortest_path import row_minima
+
+        f, step = np.empty(n), max(1, SLICE_ENTRIES // m)
+        for first in range(0, n, step):
+            row_minima(self.values, self.sign, g, first, min(first + step, n), f)
+        return rounded_down(f, g)
 
     def entries(self, rows: Array, cols: Array) -> Array:
         return self._scaled(self.values[rows, cols])
