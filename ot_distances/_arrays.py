@@ -19,6 +19,7 @@ EXTRAS = {
     "sklearn": "ot_distances[data]",
     "pyarrow": "ot_distances[data]",
     "tqdm": "ot_distances[torch]",
+    "PIL": "Pillow",
 }
 
 

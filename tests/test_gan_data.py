@@ -208,6 +208,13 @@ def test_folders_of_images(tmp_path: Path) -> None:
     assert gan.load(str(tmp_path), size=4).shape == (3, 4, 4)
 
 
+def test_a_folder_of_images_needs_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.png").touch()
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match="a folder of images needs the package 'PIL': pip install 'Pillow'"):
+        gan.load(str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def yardstick() -> metrics.Yardstick:
     return metrics.Yardstick(gan.load("ring8"), 150)

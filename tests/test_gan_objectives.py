@@ -223,6 +223,18 @@ def test_divergences_of_smoothed_laws(
     assert float(p.sum()) == pytest.approx(1, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", [gan.Primal, gan.SemiDual])
+def test_costs_that_nobody_knows_are_refused(kind: Any, rng: np.random.Generator, noise: torch.Generator) -> None:
+    with pytest.raises(
+        ValueError, match=r"`cost` must be one of 'euclidean', .*, or 'module:function', but it is 'cos"
+    ):
+        kind(cost="cosine")
+    x = points(rng, 4)
+    with pytest.raises(ValueError, match="'math:cosine' must name a callable, but the module math has no such one"):
+        loss = kind.critic_loss if kind is gan.SemiDual else kind.generator_loss
+        loss(kind(cost="math:cosine"), nn.Identity(), x, x, None, noise)
+
+
 def test_histograms_stay_in_the_plane(noise: torch.Generator) -> None:
     with pytest.raises(
         ValueError, match="`features` 'histogram' must be given points in one or two dimensions, but the"

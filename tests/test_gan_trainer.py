@@ -247,8 +247,10 @@ def test_where_to_stop_is_said_once_and_lies_ahead(tmp_path: Path) -> None:
     for both in ({}, {"until": 5, "more": 2}):
         with pytest.raises(ValueError, match="`until` or `more` must be given, but not both"):
             gan.resume(tmp_path, **both)
-    with pytest.raises(ValueError, match=r"`until` must be at least the 3 steps that .* has, but it is 2"):
+    with pytest.raises(ValueError, match="`until` must be at least the 3 steps made so far, but it is 2"):
         gan.resume(tmp_path, until=2)
+    with pytest.raises(ValueError, match="`until` must be at least the 3 steps made so far, but it is -1"):
+        gan.resume(tmp_path, more=-4)
     assert gan.resume(tmp_path, until=3)["step"] == 3
     assert gan.resume(tmp_path, more=2)["step"] == 5
 
@@ -284,6 +286,12 @@ def test_guards(tmp_path: Path) -> None:
         gan.Trainer(replace(TINY, batch=100), tmp_path)
     with pytest.raises(ValueError, match="`latent` must be one of 'normal', 'uniform', 'sobol', or data to translate"):
         gan.Trainer(replace(TINY, latent="gaussian"), tmp_path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_devices_that_are_not_there_are_refused(device: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"`device` must be one that torch can use, but '{device}' is not: "):
+        gan.Trainer(replace(TINY, device=device), tmp_path)
 
 
 def test_large_exact_batches_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss, softplus
 
 from .. import js_divergence, kl_divergence, linear_assignment, solve, total_variation
+from ..costs import METRICS
 from ..losses import SlicedWassersteinLoss, WassersteinLoss
+from ..problem import Array
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,9 @@ class Primal(Objective):
     debias: bool = False
 
     name: ClassVar[str] = "primal"
-    recipe: ClassVar[Recipe] = Recipe()
+
+    def __post_init__(self) -> None:
+        _known_cost(self.cost)
 
     def generator_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """W_p(y, x), or W_2(y, x)^2."""
@@ -247,18 +251,26 @@ class Primal(Objective):
 
 def _matched(x: Tensor, y: Tensor, p: int) -> Tensor:
     """The mean of |y_i - x_j|^p over the best matching: what WassersteinLoss is too, in a third of its time."""
-    with torch.no_grad():
-        # From differences: a matrix product, torch's default for large batches, loses small distances far from 0.
-        costs = torch.cdist(y.double(), x.double(), compute_mode="donot_use_mm_for_euclid_dist") ** p
-        matching = torch.from_numpy(linear_assignment(costs.cpu().numpy()).cols).to(x.device)
+    costs = _distances(y.detach(), x) ** p
+    matching = torch.from_numpy(linear_assignment(costs.cpu().numpy()).cols).to(x.device)
     moves = y - x[matching]
     return moves.square().sum(1).mean() if p == 2 else torch.linalg.vector_norm(moves, dim=1).mean()
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """|x_i - y_j|, (n, m) float64, from differences: a matrix product, torch's default, loses the small ones."""
+    return torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def imported(name: str) -> Any:
     """The object named by "module:function"; any other string is itself."""
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute) if attribute else name
+    if not attribute:
+        return name
+    found = getattr(importlib.import_module(module), attribute, None)
+    if not callable(found):
+        raise ValueError(f"{name!r} must name a callable, but the module {module} has no such one. Check the spelling.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -280,8 +292,10 @@ class SemiDual(Dual):
     cost: str = "euclidean"
 
     name: ClassVar[str] = "semi_dual"
+    recipe: ClassVar[Recipe] = Recipe(generator_rate=3e-4, beta1=0.5)
 
     def __post_init__(self) -> None:
+        _known_cost(self.cost)
         if self.cost == "sqeuclidean":
             raise ValueError(
                 "`cost` must be a metric for the semi-dual objective, but it is 'sqeuclidean', for which one function "
@@ -290,11 +304,18 @@ class SemiDual(Dual):
 
     def critic_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """Squared distance of D(x) from f and of D(y) from -g, with potentials f, g centred on the reals."""
-        u, v = (points.detach().double().cpu().numpy() for points in (x, y))
+        f, g = self._potentials(x, y, b)
+        centre = f.mean()
+        of_x, of_y = (torch.from_numpy(values).to(x)[:, None] for values in (f - centre, -g - centre))
+        return mse_loss(critic(x), of_x) + mse_loss(critic(y), of_y)
+
+    def _potentials(self, x: Tensor, y: Tensor, b: Tensor | None) -> tuple[Array, Array]:
+        if b is None and self.cost == "euclidean":
+            matching = linear_assignment(_distances(x, y).cpu().numpy())
+            return matching.u, matching.v
+        u, v = (points.double().cpu().numpy() for points in (x, y))
         found = solve(u, v, None if b is None else b.double().cpu().numpy(), metric=imported(self.cost))
-        centre = found.f.mean()
-        f, g = (torch.from_numpy(potential).to(x)[:, None] for potential in (found.f - centre, found.g + centre))
-        return mse_loss(critic(x), f) + mse_loss(critic(y), -g)
+        return found.f, found.g
 
 
 @dataclass(frozen=True)
@@ -368,9 +389,7 @@ class Divergence(Objective):
 
 def _smoothed(points: Tensor, anchors: Tensor, width: float, weights: Tensor | None) -> Tensor:
     """The kernel density of points at anchors, (k,) float64, with sum 1."""
-    # Distances from differences, not from products, whose cancellation hides small ones.
-    distances = torch.cdist(anchors.double(), points.double(), compute_mode="donot_use_mm_for_euclid_dist")  # (k, m)
-    kernel = (1 + (distances / width).square()) ** -2  # of heavy tails: no entry vanishes
+    kernel = (1 + (_distances(anchors, points) / width).square()) ** -2  # (k, m), of heavy tails: no entry vanishes
     density = kernel.mean(1) if weights is None else kernel @ weights.double()
     return density / density.sum()
 
@@ -407,3 +426,9 @@ OBJECTIVES: dict[str, type[Objective]] = {
 def _positive(value: float, name: str) -> None:
     if not value > 0:
         raise ValueError(f"`{name}` must be positive, but it is {value}.")
+
+
+def _known_cost(cost: str) -> None:
+    if cost not in METRICS and ":" not in cost:
+        known = ", ".join(map(repr, METRICS))
+        raise ValueError(f"`cost` must be one of {known}, or 'module:function', but it is {cost!r}.")

@@ -69,7 +69,7 @@ class Trainer:
             raise ValueError(f"`batch` must be at most the {n} points of the training data, but it is {config.batch}.")
         self._latent, latent_dim = _latent_of(config, d)
         config = replace(config, latent_dim=latent_dim)
-        self.config, self.out, self.device = config, Path(out), torch.device(config.device)
+        self.config, self.out, self.device = config, Path(out), _device_of(config)
         self.step = 0
         self._networks(d)
         self._streams()
@@ -119,6 +119,8 @@ class Trainer:
 
     def run(self, until: int, *, progress: bool = False) -> dict[str, Any]:
         """Train until the generator has made `until` steps in all; returns, and writes, the summary."""
+        if until < self.step:
+            raise ValueError(f"`until` must be at least the {self.step} steps made so far, but it is {until}.")
         started = time.perf_counter() - self.seconds
         shown: dict[str, float] = {}
         with _bar(until, self.step, progress) as bar, _finishing_the_step() as interrupted:
@@ -334,8 +336,6 @@ def resume(
     if (until is None) == (more is None):
         raise ValueError("`until` or `more` must be given, but not both: steps in all, or steps from here.")
     last = trainer.step + (more or 0) if until is None else until
-    if last < trainer.step:
-        raise ValueError(f"`until` must be at least the {trainer.step} steps that {out} has, but it is {last}.")
     return trainer.run(last, progress=progress)
 
 
@@ -344,7 +344,7 @@ def restore(out: str | os.PathLike[str], *, config: RunConfig | None = None, ten
     folder = Path(out)
     if not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"`out` must hold a run, but {folder} has no {CHECKPOINT}.")
-    state = torch.load(folder / CHECKPOINT, weights_only=True)
+    state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
     saved = RunConfig.from_dict(state["config"])
     written = RunConfig.from_dict(json.loads((folder / CONFIG).read_text("utf-8")))
     given = config and replace(config, latent_dim=config.latent_dim or saved.latent_dim)
@@ -408,6 +408,14 @@ def _replace(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
     part.write_text(text, "utf-8")
     os.replace(part, path)
+
+
+def _device_of(config: RunConfig) -> torch.device:
+    try:
+        return torch.empty(0, device=config.device).device
+    except (AssertionError, RuntimeError) as error:  # torch built without it, no driver, no such name
+        first = str(error).partition("\n")[0]
+        raise ValueError(f"`device` must be one that torch can use, but {config.device!r} is not: {first}.") from error
 
 
 def _seed(config: RunConfig, stream: str) -> int:
