@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .nets import Shape
-from .objectives import OBJECTIVES, WGAN, Objective, Primal
+from .objectives import OBJECTIVES, WGAN, Objective, Primal, Recipe
 from .samplers import BATCHES
 from .terms import TERMS
 
@@ -88,15 +88,18 @@ class RunConfig:
                 raise ValueError(f"`{name}` must be at least 1, but it is {getattr(self, name)}.")
         if self.attention and self.net != "dcgan":
             raise ValueError("`attention` must go with net='dcgan', but the net is 'mlp'. Leave it out.")
-        for name in ("optimizer", "generator_rate", "critic_rate", "beta1", "beta2"):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, getattr(self.objective.recipe, name))
         if self.shape is not None:
             object.__setattr__(self, "shape", tuple(self.shape))
 
+    @property
+    def recipe(self) -> Recipe:
+        """The optimiser: what the objective is used to, but for what this config says otherwise."""
+        given = {f.name: getattr(self, f.name) for f in fields(Recipe) if getattr(self, f.name) is not None}
+        return replace(self.objective.recipe, **given)
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        """As JSON holds it, the recipe written out."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)} | asdict(self.recipe)
         plain["objective"] = {"name": self.objective.name, **asdict(self.objective)}
         return plain | {"terms": dict(self.terms), "shape": None if self.shape is None else list(self.shape)}
 

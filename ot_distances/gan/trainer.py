@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ from .terms import TERMS
 # Generated points on which the modes are counted, and how many of them each evaluation keeps in a file.
 SAMPLES, KEPT = 2500, 500
 WALK_STEPS = 9
+# Of the latent points that every run is measured on.
+EVALUATION_SEED = 12345
 # Matching batches of this size on the CPU begins to take seconds a step.
 LARGE_BATCH = 2000
 
@@ -76,7 +79,7 @@ class Trainer:
         _warn_or_refuse(config, self.critic)
         self.yardstick = Yardstick(self.data, config.eval_points)
         # Evaluation draws independent latent points, whatever training draws: that is how a generator is used.
-        self.fixed = self._latent(SAMPLES, torch.Generator().manual_seed(12345), True).to(self.device)
+        self.fixed = self._latent(SAMPLES, torch.Generator().manual_seed(EVALUATION_SEED), True).to(self.device)
         self.log = _Log(self.out, self._columns(), tensorboard)
         self._saved = 0
         self._on_bar = ("generator_loss", "w1", *config.objective.estimates)
@@ -96,9 +99,9 @@ class Trainer:
                 {name: TERMS[name](config.latent_dim, d, config.width).to(self.device) for name in config.terms}
             )
         self._trained = [*self.generator.parameters(), *self.terms.parameters()]
-        self._optimizers = [_optimizer(config, self._trained, config.generator_rate)]
+        self._optimizers = [_optimizer(config, self._trained, config.recipe.generator_rate)]
         if config.objective.n_critic:
-            self._optimizers.append(_optimizer(config, list(self.critic.parameters()), config.critic_rate))
+            self._optimizers.append(_optimizer(config, list(self.critic.parameters()), config.recipe.critic_rate))
 
     def _streams(self) -> None:
         config = self.config
@@ -135,9 +138,9 @@ class Trainer:
                 if self.step % self.config.log_every == 0 or self.step % self.config.eval_every == 0:
                     shown |= self._report(losses, started)
                     bar.set_postfix({name: f"{shown[name]:.3g}" for name in self._on_bar if name in shown})
+                self.seconds = time.perf_counter() - started
                 if self.step % self.config.save_every == 0:
                     self.save()
-            self.seconds = time.perf_counter() - started
             if self.step > self._saved:
                 self.save()
             if interrupted():
@@ -236,6 +239,7 @@ class Trainer:
         """All that the next step depends on."""
         return {
             "config": self.config.to_dict(),
+            "data": self._fingerprint(),
             "step": self.step,
             "seconds": self.seconds,
             "networks": [net.state_dict() for net in (self.generator, self.critic, self.terms)],
@@ -245,7 +249,12 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where another trainer of the same config stood."""
+        """Stand where another trainer of the same config and data stood."""
+        if state["data"] != self._fingerprint():
+            raise ValueError(
+                f"`data` must hold the points that the run was started with, but {self.config.data} holds others. "
+                "Bring them back, or start another run."
+            )
         for net, content in zip((self.generator, self.critic, self.terms), state["networks"]):
             net.load_state_dict(content)
         for optimizer, content in zip(self._optimizers, state["optimizers"]):
@@ -254,6 +263,9 @@ class Trainer:
         for stream, content in zip((self._latents, self._noise), state["streams"]):
             stream.set_state(content)
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
+
+    def _fingerprint(self) -> int:
+        return zlib.crc32(self.data.train.tobytes())
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all, and only of weights that are finite."""
@@ -367,10 +379,10 @@ class _Log:
     def __init__(self, out: Path, columns: list[str], tensorboard: bool) -> None:
         self.out, self.columns, self.samples = out, columns, out / "samples"
         self.samples.mkdir(parents=True, exist_ok=True)
-        self.board = None
+        self.board: Any = None
         if tensorboard:
             require("tensorboard", "`tensorboard`")
-            self.board = require("torch.utils.tensorboard", "`tensorboard`").SummaryWriter(str(out / "tensorboard"))
+            self.board = require("torch.utils.tensorboard", "`tensorboard`").SummaryWriter
 
     def write(self, row: dict[str, float]) -> None:
         """Append a row to every form of the log."""
@@ -381,6 +393,8 @@ class _Log:
             if table.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
+        if isinstance(self.board, type):  # opened at the first row: points from there on are taken back
+            self.board = self.board(str(self.out / "tensorboard"), purge_step=row["step"])
         if self.board is not None:
             for name, value in row.items():
                 self.board.add_scalar(name, value, row["step"])
@@ -442,11 +456,11 @@ def _source(config: RunConfig) -> Dataset:
         raise ValueError(f"`latent` must be one of {known}, or data to translate from: {error}") from error
 
 
-def _optimizer(config: RunConfig, parameters: list[nn.Parameter], rate: float | None) -> torch.optim.Optimizer:
-    rate = float(rate or 0.0)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, betas=(config.beta1 or 0.0, config.beta2 or 0.0), fused=True)
-    return (torch.optim.RMSprop if config.optimizer == "rmsprop" else torch.optim.SGD)(parameters, rate)
+def _optimizer(config: RunConfig, parameters: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    recipe = config.recipe
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, rate, betas=(recipe.beta1, recipe.beta2), fused=True)
+    return (torch.optim.RMSprop if recipe.optimizer == "rmsprop" else torch.optim.SGD)(parameters, rate)
 
 
 def _warn_or_refuse(config: RunConfig, critic: nn.Module) -> None:
@@ -455,7 +469,7 @@ def _warn_or_refuse(config: RunConfig, critic: nn.Module) -> None:
             "`batch_norm` must be off for 'wgan_gp', whose penalty is on the slope of each point alone, but the critic "
             "has it. Pass batch_norm=False."
         )
-    if isinstance(config.objective, WGAN) and config.optimizer == "adam":
+    if isinstance(config.objective, WGAN) and config.recipe.optimizer == "adam":
         warnings.warn(
             "`optimizer` 'adam' has momentum, with which clipped critics tend to diverge: 'rmsprop' is usual.",
             stacklevel=4,
