@@ -152,12 +152,11 @@ def balance(
         a = np.full(n, (1.0 if b is None else math.fsum(b)) / n)
     if b is None:
         return a, np.full(m, math.fsum(a) / m)
-    scale = max(a.max(), b.max())  # sums of weights near the largest float must not overflow
-    mass_a, mass_b = math.fsum(a / scale), math.fsum(b / scale)
+    mass_a, mass_b = math.fsum(a), math.fsum(b)
     if abs(mass_a - mass_b) > tolerance * max(mass_a, mass_b):
         raise ValueError(
-            f"`{names[0]}` and `{names[1]}` must have the same sum, but they sum to {mass_a * scale:.10g} "
-            f"and {mass_b * scale:.10g}, "
+            f"`{names[0]}` and `{names[1]}` must have the same sum, but they sum to {mass_a:.10g} "
+            f"and {mass_b:.10g}, "
             f"{abs(mass_a - mass_b) / max(mass_a, mass_b):.1e} apart relative to the larger. "
             f"Normalise both: {names[0]} / {names[0]}.sum(), {names[1]} / {names[1]}.sum()."
         )

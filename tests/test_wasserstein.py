@@ -536,3 +536,10 @@ def test_the_sliced_interval_holds_the_truth_as_often_as_it_says(rng):
     assert abs(hits - 200 * level) <= 5 * math.sqrt(200 * level * (1 - level))
     spread = np.std([estimate.value for estimate in estimates])
     assert np.mean([estimate.stderr for estimate in estimates]) == pytest.approx(spread, rel=0.25)
+
+
+def test_whole_weights_move_whole_masses(rng):
+    columns = np.full(12, 5)
+    columns[0] = 6  # 61 in all: no sum of scaled weights is exact
+    plan = ot.solve_cost(rng.random((61, 12)), np.ones(61), columns).plan
+    assert set(plan.data) == {1.0}
