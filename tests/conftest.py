@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import zlib
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell that runs this in the background has SIGINT ignored, and Python then has no Ctrl-C to test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
