@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from .._arrays import require
+from ..costs import METRICS
 from . import plots
-from .config import PRESETS, RunConfig, objective_of
+from .config import NETS, OPTIMIZERS, PRESETS, RunConfig, objective_of
+from .data import DATASETS
 from .objectives import OBJECTIVES
+from .samplers import BATCHES, LATENTS
+from .terms import TERMS
 from .trainer import CONFIG, SUMMARY, resume, train
 
 EXAMPLES = """\
@@ -26,6 +30,36 @@ examples:
 
 Data, objectives and options are described in docs/gan.md. Ctrl-C saves the run; `resume` goes on with it.
 """
+# What an option is for; the default is added.
+ABOUT = {
+    "data": f"{', '.join(DATASETS)}, a .npz or .npy file, or a folder of images",
+    "size": "side to which the images of a folder are resized",
+    "batch": "points in a batch",
+    "sampler": ", ".join(BATCHES),
+    "latent": f"{', '.join(LATENTS)}, or data to translate from",
+    "latent_dim": "default: 2 for points, 16 for images",
+    "net": ", ".join(NETS),
+    "width": "units of a hidden layer, or channels of the largest image",
+    "depth": "hidden layers of an mlp",
+    "attention": "self-attention in a dcgan",
+    "optimizer": f"{', '.join(OPTIMIZERS)}; default, as for rates and betas: what the objective is used to",
+    "seed": "of the networks, the batches, the latent points and the objective",
+    "log_every": "steps between two rows of the log",
+    "eval_every": "steps between two evaluations",
+    "save_every": "steps between two checkpoints",
+    "eval_points": "points a side of the exact distances",
+    "device": "a torch device",
+    "cost": f"{', '.join(METRICS)}, or module:function",
+    "features": "primal: module:function; else kernel or histogram",
+    "clip": "bound of the critic's weights",
+    "penalty": "weight of the penalty on the critic's slope",
+    "n_critic": "steps of the critic for each of the generator",
+    "p": "order of the distance",
+    "bandwidth": "width of the kernel; default: a quarter of the spread of the data",
+    "bins": "cells a side of the histogram",
+    "saturating": "the min-max loss, whose gradient vanishes",
+    "debias": "less the distances within each side",
+}
 # Columns of a report, where a run has them.
 REPORTED = (
     "step", "modes", "high_quality", "w1", "w1_floor", "w2", "w2_floor", "spread", "recall", "w_estimate",
@@ -69,12 +103,11 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     _add_display(command)
     settings = command.add_argument_group("the run")
     for setting in _settings():
-        default = setting.default if isinstance(setting.default, (str, int)) else None
-        _add_option(settings, setting, "" if default is None else f"default: {default}")
+        _add_option(settings, setting)
     options = command.add_argument_group("options of objectives")
     for name, owners in _objective_options().items():
         setting = next(f for f in fields(OBJECTIVES[owners[0]]) if f.name == name)
-        _add_option(options, setting, f"of {', '.join(owners)}")
+        _add_option(options, setting, f"({', '.join(owners)}) ")
 
 
 def _add_display(command: argparse.ArgumentParser) -> None:
@@ -95,19 +128,22 @@ def _objective_options() -> dict[str, list[str]]:
     return owners
 
 
-def _add_option(group: Any, setting: Field[Any], help_text: str) -> None:
+def _add_option(group: Any, setting: Field[Any], owners: str = "") -> None:
     flag, kind = f"--{setting.name.replace('_', '-')}", str(setting.type)
+    about = owners + ABOUT.get(setting.name, "")
+    if not owners and setting.default is not None and kind != "bool":
+        about = f"{about}; default: {setting.default}"
     if setting.name == "terms":
         group.add_argument(
-            "--term", action="append", dest="terms", type=_term, metavar="NAME=WEIGHT", help="code, cycle, orthogonal"
+            "--term", action="append", dest="terms", type=_term, metavar="NAME=WEIGHT", help=", ".join(TERMS)
         )
     elif setting.name == "shape":
         group.add_argument(flag, type=_shape, metavar="C,H,W", help="of images that lie flat in a file")
     elif kind == "bool":
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help_text)
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=about)
     else:
         parse = int if kind.startswith("int") else float if kind.startswith("float") else str
-        group.add_argument(flag, type=parse, metavar=parse.__name__.upper(), help=help_text)
+        group.add_argument(flag, type=parse, metavar=parse.__name__.upper(), help=about)
 
 
 def _term(text: str) -> tuple[str, float]:
