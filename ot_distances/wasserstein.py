@@ -84,7 +84,8 @@ def wasserstein(
 
     Notes
     -----
-    On a line O((n + m) log(n + m)); else a cost matrix of 8 n m bytes and, in practice, O(n**2) to O(n**3) time.
+    On a line O((n + m) log(n + m)). Large clouds in low dimension take memory of O(n + m); other problems a cost matrix
+    of 8 n m bytes and, in practice, O(n**2) to O(n**3) time.
 
     References
     ----------
