@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,8 +15,22 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyArrowPatch
 from scipy.sparse import coo_array
 
-from ot_distances import ThetaShift, Transport, theta_shift
-from ot_distances.plotting import ARROWS, CELLS, CURVES, plot_plan, plot_theta_shift
+from ot_distances import ThetaShift, Transport, solve, theta_shift
+from ot_distances.plotting import (
+    animate_displacement,
+    displacement,
+    embed,
+    plot_bounds,
+    plot_displacement,
+    plot_embedding,
+    plot_gaps,
+    plot_plan,
+    plot_potentials,
+    plot_theta_shift,
+)
+from ot_distances.plotting.look import ARROWS, BLUE, GREEN, GREY, PURPLE, VERMILION
+from ot_distances.plotting.plan import CELLS
+from ot_distances.plotting.theta_shift import CURVES
 from ot_distances.theta_shift import FAMILIES
 
 
@@ -158,7 +173,7 @@ def test_plan_on_a_line_joins_both_sides() -> None:
         [[1, 1], [4, 0]],
     ]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"]
-    assert ax.get_xlabel() == "position"
+    assert ax.get_xlabel() == "position (unit of the points)"
 
 
 def test_many_points_on_a_line_become_histograms(rng: np.random.Generator) -> None:
@@ -198,6 +213,240 @@ def test_points_in_space_are_ordered_by_potential(rng: np.random.Generator) -> N
     cells = ax.images[0].get_array().filled(0)
     np.testing.assert_array_equal(cells, [[0, 0, 0.3], [0.4, 0, 0], [0.1, 0.2, 0]])
     assert "ordered by potential" in ax.get_xlabel()
+
+
+def test_a_matrix_is_drawn_of_points_too(rng: np.random.Generator) -> None:
+    ax = plot_plan(matching(8, 2, rng), kind="matrix")
+    drawn(ax)
+    assert ax.images[0].get_array().count() == 8
+    assert "ordered by potential" in ax.get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "d", "said"),
+    [
+        ("circles", 2, "`kind` must be one of 'arrows', 'matrix', but it is 'circles'. Pick one of them."),
+        ("arrows", 3, "`transport` must be of points in one or two dimensions for arrows, but it is of points in 3"),
+        ("arrows", 0, "`transport` must be of points in one or two dimensions for arrows, but it is of a cost matrix"),
+    ],
+)
+def test_pictures_that_cannot_be_are_refused(kind: str, d: int, said: str, rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match=said):
+        plot_plan(matching(4, d, rng) if d else transport(np.eye(2)), kind=kind)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_potentials_on_a_line_are_as_far_apart_as_mass_moves(p: int, rng: np.random.Generator) -> None:
+    """f at x and -g at y; along each grey line their difference is the cost, p = 1 or 2."""
+    result = solve(rng.normal(size=12), rng.normal(size=9) + 2, p=p)
+    ax = plot_potentials(result)
+    drawn(ax)
+    f, minus_g, _ = (np.column_stack(line.get_data()) for line in ax.lines)
+    assert set(map(tuple, f)) == set(zip(result._points[0][:, 0], result.f))
+    assert set(map(tuple, minus_g)) == set(zip(result._points[1][:, 0], -result.g))
+    moves = next(lines for lines in ax.collections if isinstance(lines, LineCollection)).get_segments()
+    assert len(moves) == result.plan.nnz
+    for (x, high), (y, low) in moves:
+        assert high - low == pytest.approx(abs(x - y) ** p, abs=1e-9)
+    assert "unit of the cost" in ax.get_ylabel()
+    assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["f at x", "$-$g at y"]
+
+
+def test_potentials_in_the_plane_are_levels_over_the_points(rng: np.random.Generator) -> None:
+    result = solve(rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) + 3)
+    ax = plot_potentials(result)
+    drawn(ax)
+    lowest, highest = ax.collections[0].get_clim()
+    assert lowest <= result.f.min() < result.f.max() <= highest
+    assert ax.figure.axes[1].get_ylabel() == "potential f (unit of the cost)"
+    assert ax.get_aspect() == 1
+
+
+def test_potentials_are_a_surface_in_space(rng: np.random.Generator) -> None:
+    result = solve(rng.normal(size=(20, 2)), rng.normal(size=(20, 2)) + 3)
+    ax = plot_potentials(result, ax=plt.figure().add_subplot(projection="3d"))
+    drawn(ax)
+    np.testing.assert_allclose(ax.get_zlim(), (result.f.min(), result.f.max()), atol=0.1 * np.ptp(result.f))
+
+
+@pytest.mark.parametrize("x", [np.zeros((1, 2)), np.column_stack([np.arange(6.0), 2 * np.arange(6.0)])])
+def test_potentials_of_points_on_one_line_of_the_plane_are_dots(x: np.ndarray) -> None:
+    ax = plot_potentials(solve(x, x + 1))
+    drawn(ax)
+    assert ax.collections[0].get_array().size == len(x)
+
+
+@pytest.mark.parametrize("draw", [plot_potentials, plot_displacement, animate_displacement])
+@pytest.mark.parametrize("d", [0, 3])
+def test_what_has_no_place_on_paper_is_refused(draw: Callable[..., Any], d: int, rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="`transport` must be of points in one or two dimensions"):
+        draw(matching(4, d, rng) if d else transport(np.eye(2)))
+
+
+@pytest.mark.parametrize(("p", "d"), [(1, 2), (2, 1), (2, 3), (3, 2)])
+def test_displacement_is_a_geodesic(p: int, d: int, rng: np.random.Generator) -> None:
+    """W_p from x to the measure at t is t W_p, and from there to y the rest."""
+    x, y, a = rng.normal(size=(9, d)), rng.normal(size=(7, d)) + 1, rng.random(9)
+    result = solve(x, y, a / a.sum(), p=p)
+    for t in (0.0, 0.3, 1.0):
+        points, mass = displacement(result, t)
+        assert mass.sum() == pytest.approx(1, rel=1e-12)
+        assert solve(x, points, a / a.sum(), mass, p=p).value == pytest.approx(t * result.value, abs=1e-5)  # a rounded mass of 1e-16, to the power 1 / 3
+        assert solve(points, y, mass, p=p).value == pytest.approx((1 - t) * result.value, abs=1e-5)  # a rounded mass of 1e-16, to the power 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("t", "error", "said"),
+    [
+        (1.5, ValueError, r"`t` must lie in \[0, 1\], but it is 1.5"),
+        (float("nan"), ValueError, r"`t` must lie in \[0, 1\], but it is nan"),
+        ("half", TypeError, "`t` must be a number, but it is 'half'"),
+        (True, TypeError, "`t` must be a number"),
+    ],
+)
+def test_times_are_judged(t: Any, error: type, said: str, rng: np.random.Generator) -> None:
+    with pytest.raises(error, match=said):
+        displacement(matching(3, 2, rng), t)
+
+
+def test_a_cost_matrix_has_nothing_between() -> None:
+    with pytest.raises(ValueError, match="`transport` must be of points, but it is of a cost matrix"):
+        displacement(transport(np.eye(2)), 0.5)
+
+
+def test_mass_moves_through_histograms_on_a_line(rng: np.random.Generator) -> None:
+    """All histograms hold the same mass, in bins that cover every time."""
+    ax = plot_displacement(matching(80, 1, rng), times=(0, 0.5, 1))
+    drawn(ax)
+    held = []
+    for steps in ax.patches:
+        values, _, base = steps.get_data()
+        held.append((values - base).sum())
+    assert len(held) == 3
+    np.testing.assert_allclose(held, held[0])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["t = 0", "t = 0.5", "t = 1"]
+
+
+def test_mass_moves_as_clouds_in_the_plane(rng: np.random.Generator) -> None:
+    result = matching(30, 2, rng)
+    ax = plot_displacement(result)
+    drawn(ax)
+    assert len(ax.collections) == 5
+    np.testing.assert_array_equal(ax.collections[1].get_offsets(), displacement(result, 0.25)[0])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "0.25", "0.5", "0.75", "1"]
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_animation_goes_there_and_back(d: int, rng: np.random.Generator) -> None:
+    result = matching(12, d, rng)
+    animation = animate_displacement(result, frames=4)
+    html = animation.to_jshtml()
+    assert html.count("data:image/png;base64") == 6  # 4 there, 2 back: the ends once each
+    ax = plt.gcf().axes[0]
+    animation._func(3)
+    assert ax.get_title() == "t = 1.00"
+    if d == 2:
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), displacement(result, 1.0)[0])
+    with pytest.raises(ValueError, match="`frames` must be at least 2, but it is 1"):
+        animate_displacement(result, frames=1)
+
+
+RECORD = [(0.0, 0.0, np.inf), (0.5, 2.0, 6.0), (1.0, 3.9, 4.0), (2.0, 4.0, 4.0)]
+
+
+def test_bounds_close_around_the_optimum() -> None:
+    ax = plot_bounds(RECORD)
+    drawn(ax)
+    upper, lower = (line.get_ydata() for line in ax.lines)
+    np.testing.assert_array_equal(lower, [0, 2, 3.9, 4])
+    np.testing.assert_array_equal(upper, [np.nan, 6, 4, 4])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (s)", "cost (its own unit)")
+    assert ax.get_title() == "between 4 and 4: a gap of 0e+00"
+
+
+def test_gaps_of_several_solvers_share_one_scale() -> None:
+    ax = plot_gaps({"one": RECORD, "other": [(1.0, 1.0, 2.0)]}, xlabel="points n")
+    drawn(ax)
+    one, other = (line.get_ydata() for line in ax.lines)
+    np.testing.assert_allclose(one[1:3], [4 / 6, 0.1 / 4])
+    assert 0 < one[3] < 1e-16, "a closed gap has its place on a logarithmic scale"
+    np.testing.assert_allclose(other, [0.5])
+    assert (ax.get_yscale(), ax.get_xlabel()) == ("log", "points n")
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ([], r"`record` must hold rows \(at, lower, upper\), but it has shape \(0,\)"),
+        ([(0, 1, 2), (1, 3, 2)], r"`record` must have lower <= upper, but row 1 is \(1.0, 3.0, 2.0\)"),
+        ([(0, float("nan"), 2)], "`record` must have lower <= upper, but row 0"),
+    ],
+)
+def test_bad_records_are_named(record: list[Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        plot_bounds(record)
+
+
+@pytest.mark.parametrize(("k", "d"), [(6, 2), (5, 1), (1, 2), (2, 2)])
+def test_points_of_the_plane_are_embedded_as_they_are(k: int, d: int, rng: np.random.Generator) -> None:
+    points = rng.normal(size=(k, d))
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    found, share = embed(apart)
+    np.testing.assert_allclose(np.linalg.norm(found[:, None] - found, axis=2), apart, atol=1e-7)
+    assert share == pytest.approx(1)
+    assert found.shape == (k, 2)
+
+
+def test_what_two_axes_lose_is_said() -> None:
+    """A regular simplex of 5 has 4 equal axes: two of them hold half."""
+    apart = 1 - np.eye(5)
+    assert embed(apart)[1] == pytest.approx(0.5)
+    ax = plot_embedding(apart)
+    assert ax.get_title() == "5 distributions, 50% of their spread in two axes"
+
+
+def test_embedding_tells_groups_by_colour_and_mark(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(6, 2))
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    ax = plot_embedding(apart, groups=np.array([3, 3, 8, 8, 8, 3]), names=list("abcdef"))
+    drawn(ax)
+    assert [len(marks.get_offsets()) for marks in ax.collections] == [3, 3]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["3", "8"]
+    colours = {tuple(marks.get_facecolor()[0]) for marks in ax.collections}
+    shapes = {marks.get_paths()[0].vertices.tobytes() for marks in ax.collections}
+    assert len(colours) == len(shapes) == 2
+    assert [text.get_text() for text in ax.texts] == list("abcdef")
+    assert "unit of the distance" in ax.get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("distances", "options", "said"),
+    [
+        (np.zeros((2, 3)), {}, r"`distances` must be a square matrix, but its shape is \(2, 3\)"),
+        ([[0, 1], [2, 0]], {}, r"must be symmetric, but distances\[0, 1\] = 1 and distances\[1, 0\] = 2"),
+        ([[0, np.inf], [np.inf, 0]], {}, r"must be finite, but distances\[0, 1\] = inf"),
+        (np.zeros((2, 2)), {"groups": [1]}, "`groups` must have one entry for each of the 2 distributions, but it has"),
+        (np.zeros((2, 2)), {"names": "abc"}, "`names` must have one entry for each of the 2"),
+    ],
+)
+def test_bad_distances_are_named(distances: Any, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        plot_embedding(distances, **options)
+
+
+@pytest.mark.parametrize("paper", ["#FFFFFF", "#121212"])
+def test_colours_stand_out_on_light_and_dark(paper: str) -> None:
+    """A contrast of 2.9 at least, as graphics need (WCAG 1.4.11 asks for 3; the purple of Okabe and Ito has 2.97)."""
+
+    def luminance(colour: str) -> float:
+        channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    for colour in (BLUE, VERMILION, GREEN, PURPLE, GREY):
+        dark, light = sorted([luminance(colour), luminance(paper)])
+        assert (light + 0.05) / (dark + 0.05) > 2.9, colour
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])
