@@ -286,7 +286,7 @@ def test_what_has_no_place_on_paper_is_refused(draw: Callable[..., Any], d: int,
 
 @pytest.mark.parametrize(("p", "d"), [(1, 2), (2, 1), (2, 3), (3, 2)])
 def test_displacement_is_a_geodesic(p: int, d: int, rng: np.random.Generator) -> None:
-    """W_p from x to the measure at t is t W_p, and the rest from there to y; masses rounded by 1e-16 make 5e-6 of W_3."""
+    """W_p from x to the measure at t is t W_p, and the rest from there; masses rounded by 1e-16 make 5e-6 of W_3."""
     x, y, a = rng.normal(size=(9, d)), rng.normal(size=(7, d)) + 1, rng.random(9)
     result = solve(x, y, a / a.sum(), p=p)
     for t in (0.0, 0.3, 1.0):
