@@ -17,17 +17,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC = "public names"
 
 # What the front doors open onto.
-DOOR = {"_arrays", "_torch", "measures", "costs", "problem", "certificate", "solvers"}
+DOOR = {"_arrays", "_device", "_torch", "measures", "costs", "problem", "certificate", "solvers"}
 
 # Who may import whom: a room, and the rooms it knows. A room that knows PUBLIC may import any public name.
 WALLS: dict[str, set[str]] = {
     "_arrays": set(),
+    "_device": {"_arrays"},
     "kernels": set(),
     "problem": {"_arrays"},
     "measures": {"_arrays", "problem"},
     "costs": {"_arrays", "problem", "kernels"},
     "certificate": {"_arrays", "costs", "problem", "kernels"},
-    "solvers": {"_arrays", "certificate", "costs", "problem", "kernels"},
+    "solvers": {"_arrays", "_device", "certificate", "costs", "problem", "kernels"},
     "wasserstein": DOOR,
     "assignment": DOOR,
     "textbook": DOOR | {"wasserstein"},
