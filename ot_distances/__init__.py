@@ -3,6 +3,7 @@
 from .assignment import linear_assignment
 from .divergences import js_distance, js_divergence, kl_divergence, total_variation
 from .gaussian import gaussian_wasserstein
+from .pairwise import pairwise
 from .problem import Assignment, Certificate, Estimate, NotConverged, Transport
 from .sliced import sliced_wasserstein
 from .textbook import kantorovich_rubinstein, lp_constraints, lp_dual, lp_primal
@@ -26,6 +27,7 @@ __all__ = [
     "lp_constraints",
     "lp_dual",
     "lp_primal",
+    "pairwise",
     "sliced_wasserstein",
     "solve",
     "solve_cost",

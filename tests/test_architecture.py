@@ -41,7 +41,7 @@ WALLS: dict[str, set[str]] = {
     "distributions": {"_arrays", "_laws", "_terms", "problem"},
     "divergences": {"_arrays", "_laws", "_terms", "problem", "distributions"},
     "estimators": {"_arrays", "measures", "problem", PUBLIC},
-    "pairwise": {"_arrays", "problem", PUBLIC},
+    "pairwise": {"_arrays", "measures", "problem", PUBLIC},
     "inference": {"_arrays", "problem", PUBLIC},
     "theta_shift": {"_arrays", "problem", PUBLIC},
     "plotting": {"_arrays", "problem", PUBLIC},
