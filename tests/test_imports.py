@@ -69,5 +69,9 @@ def test_every_parameter_is_documented(name: str) -> None:
     function = getattr(ot_distances, name)
     doc = inspect.getdoc(function) or ""
     parameters = doc.partition("Parameters\n----------\n")[2].partition("\n\n")[0]
-    named = {word for line in re.findall(r"^(\S.*?)(?: :|$)", parameters, re.MULTILINE) for word in line.split(", ")}
+    named = {
+        word.lstrip("*")
+        for line in re.findall(r"^(\S.*?)(?: :|$)", parameters, re.MULTILINE)
+        for word in line.split(", ")
+    }
     assert named == set(inspect.signature(function).parameters)
