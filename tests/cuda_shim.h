@@ -15,10 +15,8 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+#include <link.h>
 #include <ucontext.h>
-
-extern char __start_shim_shared[] __attribute__((weak, visibility("hidden")));
-extern char __stop_shim_shared[] __attribute__((weak, visibility("hidden")));
 
 namespace shim {
 
@@ -184,19 +182,40 @@ static bool advance(Block& block) {
 
 // --- blocks ---------------------------------------------------------------------------------------------------------
 
-static size_t static_shared() { return __start_shim_shared ? __stop_shim_shared - __start_shim_shared : 0; }
+// What is declared __shared__ is thread-local here, so that it lies in one piece wherever a kernel declares it (to a
+// section of ours, the compiler moves no variable of a template). All fibers run in one thread of the system.
+static thread_local volatile char anchor;
+static char* shared_begin;
+static size_t shared_size;
+
+static void find_shared() {
+    anchor = 1;  // before its first use a library has no thread-local memory
+    shared_size = 0;
+    dl_iterate_phdr([](dl_phdr_info* library, size_t, void*) {
+        bool ours = false;
+        size_t bytes = 0;
+        for (int k = 0; k < library->dlpi_phnum; k++) {
+            const auto& part = library->dlpi_phdr[k];
+            if (part.p_type == PT_TLS) bytes = part.p_memsz;
+            ours |= part.p_type == PT_LOAD &&
+                    reinterpret_cast<size_t>(&shared_size) - library->dlpi_addr - part.p_vaddr < part.p_memsz;
+        }
+        if (ours) shared_begin = static_cast<char*>(library->dlpi_tls_data), shared_size = bytes;
+        return int(ours);
+    }, nullptr);
+}
 
 static void swap_shared(Block& block, bool in) {
     char* saved = block.shared.data();
-    size_t fixed = static_shared();
+    size_t fixed = shared_size;
     auto move = [&](char* live, char* kept, size_t bytes) { in ? memcpy(live, kept, bytes) : memcpy(kept, live, bytes); };
-    if (fixed) move(__start_shim_shared, saved, fixed);
+    if (fixed) move(shared_begin, saved, fixed);
     move(dynamic, saved + fixed, how.shared);
 }
 
 static void open(Block& block, unsigned index, unsigned slot) {
     block.index = index;
-    block.shared.assign(static_shared() + how.shared, char(how.seed % 3 == 0 ? 0xFF : how.seed % 3 == 1 ? 0x7E : 0x00));
+    block.shared.assign(shared_size + how.shared, char(how.seed % 3 == 0 ? 0xFF : how.seed % 3 == 1 ? 0x7E : 0x00));
     block.fibers.resize(how.block);
     for (unsigned t = 0; t < how.block; t++) {
         size_t place = size_t(slot) * how.block + t;
@@ -212,6 +231,7 @@ static void open(Block& block, unsigned index, unsigned slot) {
 }
 
 static void run_grid() {
+    find_shared();
     std::vector<unsigned> order(how.grid);
     for (unsigned b = 0; b < how.grid; b++) order[b] = how.schedule == BACKWARD ? how.grid - 1 - b : b;
     if (how.schedule == ADVERSARIAL) shuffle_order(order);
@@ -324,7 +344,7 @@ template <class F> static auto rounded(int mode, F operation) {
 #define __forceinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
-#define __shared__ static __attribute__((section("shim_shared")))
+#define __shared__ static thread_local
 #define threadIdx (shim::Index{shim::current->thread, 0, 0})
 #define blockIdx (shim::Index{shim::running->index, 0, 0})
 #define blockDim (shim::Index{shim::how.block, 1, 1})

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
 
 SOURCE = r"""
 // instantiate: total<float>, total<double>, maximum; registers: 32
-// instantiate: lanes, claim, diverge, stray, beyond, forever, mixed; registers: 32
+// instantiate: own<int>, lanes, claim, diverge, stray, beyond, forever, mixed; registers: 32
 template <class T>
 __global__ void total(const T* values, int n, double* out) {
     extern __shared__ double part[];
@@ -33,6 +33,13 @@ extern "C" __global__ void maximum(const int* values, int n, int* out) {
     for (int k = blockIdx.x * blockDim.x + threadIdx.x; k < n; k += gridDim.x * blockDim.x) atomicMax(&best, values[k]);
     __syncthreads();
     if (threadIdx.x == 0) atomicMax(out, best);
+}
+template <class T>
+__global__ void own(T* out) {
+    __shared__ T of_block;
+    if (threadIdx.x == 0) of_block = blockIdx.x;
+    __syncthreads();
+    out[blockIdx.x * blockDim.x + threadIdx.x] = of_block;
 }
 extern "C" __global__ void lanes(const float* values, unsigned* ballot, float* least, float* next, int* shared_out) {
     __shared__ int box[64];
@@ -68,6 +75,12 @@ def fibers(request, monkeypatch):
 
 def int32(*values):
     return tuple(np.int32(value) for value in values)
+
+
+def test_the_shared_memory_of_a_template_is_that_of_its_block(fibers):
+    out = np.zeros((40, 64), np.int32)
+    fibers.launch("sample", "own<int>", 40, 64, (out,))
+    assert (out == np.arange(40)[:, None]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
