@@ -8,7 +8,6 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ._arrays import require
 from ._files import READERS, Data, read_data
+from ._show import outward
 from .costs import METRICS
 from .problem import Array, NotConverged, Transport
 from .solvers import METHODS, SOLVERS
@@ -300,7 +300,7 @@ def _compare_text(report: dict[str, Any]) -> str:
     lines += [f"note: {note}" for note in report["notes"]]
     cells = [["", "value", "at least", "at most", "gap", "method", "seconds"]]
     for row in report["wasserstein"]:
-        bounds = [_decimal(row["at_least"], ROUND_FLOOR), _decimal(row["at_most"], ROUND_CEILING)]
+        bounds = [outward(row["at_least"], up=False), outward(row["at_most"], up=True)]
         cells.append(
             [
                 f"W_{row['p']:g}",
@@ -324,11 +324,6 @@ def _compare_text(report: dict[str, Any]) -> str:
     if report["picture"]:
         lines += ["", f"picture of the plan of W_{report['plotted_order']:g}: {report['picture']}"]
     return "\n".join(lines)
-
-
-def _decimal(bound: float, rounding: str) -> str:
-    """A bound in as many digits as a float always keeps, rounded outwards."""
-    return f"{float(Context(prec=15, rounding=rounding).create_decimal_from_float(bound)):.15g}"
 
 
 def _described(facts: dict[str, Any]) -> str:

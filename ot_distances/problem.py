@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ._show import Rows, as_html, as_text, memory, number, proven
+
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
@@ -177,6 +179,22 @@ class Transport:
             f"gap={self.gap:.1e}, plan={n} x {m} with {self.plan.nnz} entries, method={self.method!r})"
         )
 
+    def _summary(self) -> tuple[str, Rows]:
+        n, m = self.plan.shape
+        return f"Transport: {number(self.value)}", [
+            ("cost", number(self.cost)),
+            ("proven", proven(self.lower, self.upper, self.gap)),
+            ("plan", f"{n} x {m}, {self.plan.nnz} entries"),
+            ("potentials", f"f ({n},), g ({m},)"),
+            ("solver", f"{self.method}, {self.seconds:.3g} s, {memory(self.peak_bytes)} at most"),
+        ]
+
+    def __str__(self) -> str:
+        return as_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._summary())
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the plan: as arrows for points in one or two dimensions, else as a matrix. Returns the Axes."""
         from .plotting import plot_plan  # the one arrow that points outwards: a result draws itself on request
@@ -184,7 +202,7 @@ class Transport:
         return plot_plan(self, ax=ax)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assignment:
     """An optimal matching of rows to columns with its dual proof.
 
@@ -210,6 +228,32 @@ class Assignment:
     lower: float
     upper: float
     gap: float
+
+    def __repr__(self) -> str:
+        pairs = f"pairs={self.cols.shape[-1]} of {self.u.shape[-1]} x {self.v.shape[-1]}"
+        if self.cols.ndim == 2:
+            return f"Assignment(batch={len(self.cols)}, gap<={np.max(self.gap):.1e}, {pairs} each)"
+        bounds = f"lower={number(self.lower)}, upper={number(self.upper)}, gap={self.gap:.1e}"
+        return f"Assignment(cost={number(self.cost)}, {bounds}, {pairs})"
+
+    def _summary(self) -> tuple[str, Rows]:
+        matched = f"{self.cols.shape[-1]} pairs of {self.u.shape[-1]} rows and {self.v.shape[-1]} columns"
+        if self.cols.ndim == 1:
+            return f"Assignment: cost {number(self.cost)}", [
+                ("proven", proven(self.lower, self.upper, self.gap)),
+                ("matched", matched),
+            ]
+        return f"Assignment: a batch of {len(self.cols)}", [
+            ("costs", f"{number(np.min(self.cost))} to {number(np.max(self.cost))}"),
+            ("proven", f"gaps of at most {np.max(self.gap):.1e}"),
+            ("matched", f"{matched} each"),
+        ]
+
+    def __str__(self) -> str:
+        return as_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._summary())
 
 
 @dataclass(frozen=True)
@@ -238,6 +282,21 @@ class Certificate:
     dual_violation: float
     optimal: bool
 
+    def _summary(self) -> tuple[str, Rows]:
+        return f"Certificate: {'optimal' if self.optimal else 'not optimal'}", [
+            ("primal", number(self.primal)),
+            ("dual", number(self.dual)),
+            ("gap", f"{self.gap:.1e}"),
+            ("marginal error", f"{self.marginal_error:.1e} of the mass"),
+            ("dual violation", f"{self.dual_violation:.1e} of the cost"),
+        ]
+
+    def __str__(self) -> str:
+        return as_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._summary())
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -263,3 +322,16 @@ class Estimate:
 
     def __float__(self) -> float:
         return self.value
+
+    def _summary(self) -> tuple[str, Rows]:
+        low, high = (f"{end:.6g}" for end in self.interval)
+        return f"Estimate: {self.value:.6g} ± {self.stderr:.2g}", [
+            (f"{100 * self.level:.4g} % interval", f"{low} to {high}"),
+            ("method", self.method),
+        ]
+
+    def __str__(self) -> str:
+        return as_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._summary())

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ._arrays import to_numpy
+from ._show import grid_html
 from .problem import Array
 
 FamilyName = Literal["segments", "gaussian", "uniform"]
@@ -19,6 +20,8 @@ _FAR = 40.0
 # Half-width of the grid in standard deviations: the density is 5e-32 there.
 _TAIL = 12.0
 _NODES = 4801
+
+TITLES = ["KL", "JS", "TV", "W_1", "dW/dtheta"]
 
 
 @dataclass(frozen=True)
@@ -98,19 +101,27 @@ class ThetaShift:
 
     def table(self) -> str:
         """The columns as aligned text."""
-        exact = [self.theta, self.kl, self.js, self.tv, self.w1, self.dw_dtheta]
-        sampled = [self.kl_sampled, self.js_sampled, self.tv_sampled, self.w1_sampled, self.dw_sampled]
-        titles = ["KL", "JS", "TV", "W_1", "dW/dtheta"]
-        left, right = _aligned(["theta", *titles], exact), _aligned(titles, sampled)
+        exact, sampled = self._columns()
+        left, right = _aligned(["theta", *TITLES], exact), _aligned(TITLES, sampled)
         heading = f"{'exact':^{len(left[0])}}  |  from n = {self.n} points or cells"
         body = [f"{one}  |  {other}" for one, other in zip(left, right)]
         return "\n".join([f"theta-shift of {self.family}: {self.laws}", "", heading, *body])
+
+    def _columns(self) -> tuple[list[Array], list[Array]]:
+        exact = [self.theta, self.kl, self.js, self.tv, self.w1, self.dw_dtheta]
+        return exact, [self.kl_sampled, self.js_sampled, self.tv_sampled, self.w1_sampled, self.dw_sampled]
 
     def __str__(self) -> str:
         return self.table()
 
     def __repr__(self) -> str:
         return f"ThetaShift(family={self.family!r}, n={self.n}, {self.theta.size} thetas; print it for the table)"
+
+    def _repr_html_(self) -> str:
+        exact, sampled = self._columns()
+        rows = [[f"{value:.6g}" for value in row] for row in zip(*exact, *sampled)]
+        head = ["theta", *TITLES, *(f"{title}, n = {self.n}" for title in TITLES)]
+        return grid_html(f"theta-shift of {self.family}: {self.laws}", head, rows)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw KL, JS, TV and W_1 against theta, after Figure 1 of Arjovsky et al. (2017). Returns the Axes."""
