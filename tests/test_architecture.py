@@ -22,6 +22,7 @@ DOOR = {"_arrays", "_device", "_torch", "measures", "costs", "problem", "certifi
 # Who may import whom: a room, and the rooms it knows. A room that knows PUBLIC may import any public name.
 WALLS: dict[str, set[str]] = {
     "_arrays": set(),
+    "_show": set(),
     "_device": {"_arrays"},
     "kernels": set(),
     "problem": {"_arrays", "_show"},
