@@ -5,25 +5,39 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 
 import ot_distances as ot
-from ot_distances.__main__ import main
+from ot_distances.__main__ import (
+    BAD_INPUT,
+    COMMANDS,
+    DIVERGED,
+    INTERRUPTED,
+    NOT_CONVERGED,
+    OK,
+    main,
+    parser_of_all,
+)
 from ot_distances._files import READERS, read_data
+from ot_distances.commands.bench import OURS, SUITES, Rival
 from ot_distances.solvers import SOLVERS
 from ot_distances.theta_shift import FAMILIES
 
 X = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
 Y = np.array([[4.0, 0.0], [5.0, 1.0], [4.0, 2.0]])
 WEIGHTS = np.array([2.0, 1.0, 1.0])
+GAN_COMMANDS = ("train", "compare", "resume", "report")
 
 
 def write_csv(path: Path, points: np.ndarray, weights: np.ndarray | None) -> None:
@@ -312,7 +326,7 @@ def test_info_reports_a_driver_that_fails(monkeypatch: pytest.MonkeyPatch, capsy
     def fail() -> dict[str, str]:
         raise RuntimeError("driver too old")
 
-    monkeypatch.setattr("ot_distances.__main__._cupy_devices", fail)
+    monkeypatch.setattr("ot_distances.commands.info._cupy_devices", fail)
     assert report_of(capsys, "info")["devices"]["cupy"] == "no device: driver too old"
 
 
@@ -440,23 +454,124 @@ def test_tracebacks_come_on_request(switch: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["compare"], ["compare", "x.npy"], ["nonsense"], ["theta-shift", "--family", "cauchy"]]
+    ("argv", "said"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["compare"], "the following arguments are required: X, Y"),
+        (["nonsense"], "argument COMMAND: invalid choice: 'nonsense' (choose from"),
+        (["theta-shift", "--family", "cauchy"], "argument --family: invalid choice: 'cauchy' (choose from"),
+        (["theta-shift", "--n", "many"], "argument --n: invalid int value: 'many'"),
+        (["info", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["bench", "--suite", "chess"], "argument --suite: invalid choice: 'chess' (choose from"),
+        (["completion", "csh"], "argument shell: invalid choice: 'csh' (choose from"),
+    ],
 )
-def test_bad_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_usage_is_one_sentence_with_its_cure(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(argv)
-    assert caught.value.code == 2
-    assert "usage: ot-distances" in capsys.readouterr().err
+    assert caught.value.code == BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ot-distances")
+    assert f"error: {said}" in line
+    assert line.endswith("--help")
 
 
-@pytest.mark.parametrize("command", [[], ["theta-shift"], ["compare"], ["info"]])
+def subcommands() -> list[list[str]]:
+    return [[], *([name] for name in COMMANDS), ["gan"], *(["gan", name] for name in GAN_COMMANDS)]
+
+
+@pytest.mark.parametrize("command", subcommands(), ids=" ".join)
 def test_help_teaches_by_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every example of a page of help is one that the parser takes."""
+    if "gan" in command:
+        pytest.importorskip("torch")
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: ot-distances")
-    assert command == ["info"] or text.count("  ot-distances ") >= 3
+    shown = re.findall(r"^  (?:source <\()?(ot-distances [^|>)]*?)(?: [|>].*|\).*|   .*)?$", text, re.MULTILINE)
+    assert len(shown) >= (1 if command[:1] == ["gan"] else 3)
+    parser = parser_of_all(gan="gan" in text)
+    for example in shown:
+        if "--help" not in example:
+            parser.parse_args(example.split()[1:])
+
+
+def test_exit_codes_are_documented_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("exit codes: "))
+    codes = [int(part.split()[0]) for part in line.removeprefix("exit codes: ").rstrip(".").split(", ")]
+    assert codes == [OK, BAD_INPUT, NOT_CONVERGED, DIVERGED, INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), INTERRUPTED),
+        (FloatingPointError("the loss is nan"), DIVERGED),
+        (MemoryError("8 GB"), BAD_INPUT),
+        (ot.NotConverged("between 1 and 2"), NOT_CONVERGED),
+        (OSError("disk full"), BAD_INPUT),
+    ],
+)
+def test_each_kind_of_failure_has_its_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ot, "theta_shift", fail)
+    assert main(["theta-shift"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ot-distances: ")
+
+
+def test_bench_puts_solvers_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of every suite; each answer is judged, and each time is there."""
+    report = report_of(capsys, "bench", "--n", 20, "--repeat", 1)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in report["rows"]:
+        found.setdefault(row["suite"], []).append(row)
+    assert set(found) == set(SUITES)
+    for name, rows in found.items():
+        assert [row["solver"] for row in rows] == [OURS, *(rival.package for rival in SUITES[name].rivals)]
+        assert rows[0]["answer"] == "proven"
+        for row in rows:
+            assert row["answer"] in ("proven", "exact", "not installed")
+            assert (row["seconds"] is None) == (row["answer"] == "not installed")
+            assert row["n"] == 20
+    assert next(row for row in found["line"] if row["solver"] == "scipy")["version"] == scipy.__version__
+
+
+def test_bench_names_wrong_and_missing_peers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*problem: object) -> float:
+        raise ImportError("no such thing")
+
+    def failing(*problem: object) -> float:
+        raise RuntimeError("out of\npatience")
+
+    rivals = (
+        Rival("scipy", "too high", lambda C: 1.01 * SUITES["assignment"].bounds(C)[1]),
+        Rival("nothing", "missing", missing),
+        Rival("scipy", "failing", failing),
+    )
+    monkeypatch.setitem(SUITES, "assignment", replace(SUITES["assignment"], rivals=rivals))
+    assert main(["bench", "--suite", "assignment", "--n", "8", "--repeat", "1"]) == 0
+    high, missed, failed = capsys.readouterr().out.splitlines()[-3:]
+    assert high.endswith("off by 1e-02")
+    assert missed.endswith("not installed")
+    assert failed.endswith("failed: out of patience")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--n", "0"), ("--repeat", "-1")])
+def test_bench_refuses_counts_below_one(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sentence_of(capsys, "bench", option, value).startswith(f"`{option}` must be at least 1, but it is {value}.")
 
 
 def run_module(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,1 @@
+"""The commands, a file each: ABOUT, EXAMPLES, add_arguments and run."""
