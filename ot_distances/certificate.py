@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -156,18 +156,9 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
     NotConverged
         The bounds lie further apart than `rtol` times the scale of the cost.
     """
-    if problem.power == math.inf:
-        f, g, cost, bounds = _bottleneck(problem, flow)
-        unit = 1.0  # the bottleneck is a cost, not a cost times mass
-    else:
-        f, g = feasible_pair(problem, centred(problem, flow))
-        cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
-        bounds = bound(problem, flow, cost, f, g)
-        unit = problem.mass
-    if not _fits(problem, flow):
-        bounds = Bounds(bounds.lower, math.inf, bounds.scale)
-    exponent = problem.cost.exponent
-    lower, upper = unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
+    f, g, cost, bounds = _proven(problem, flow)
+    lower, upper = _in_units(problem, bounds)
+    unit, exponent = _unit(problem), problem.cost.exponent
     if not bounds.gap <= rtol:
         raise NotConverged(
             f"no certified optimum: the cost lies in [{lower:.17g}, {upper:.17g}], a relative gap of {bounds.gap:.1e}, "
@@ -189,6 +180,49 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
         seconds=time.perf_counter() - started,
         peak_bytes=flow.bytes,
     )
+
+
+def reached(problem: TransportProblem) -> tuple[float, float, float]:
+    """(lower, upper, gap): rigorous bounds on the optimal cost from what a solver has found so far."""
+    rough = _first_flow(problem)
+    try:
+        flow = problem.watch.reached() if problem.watch.reached is not None else rough
+    except (ValueError, IndexError):  # Ctrl-C came between two arrays that belong together
+        flow = rough
+    if not _fits(problem, flow):
+        flow = replace(flow, rows=rough.rows, cols=rough.cols, mass=rough.mass)
+    allowed = problem.cost.entries(flow.rows, flow.cols) < np.inf  # without the others it no longer fits
+    flow = replace(flow, rows=flow.rows[allowed], cols=flow.cols[allowed], mass=flow.mass[allowed])
+    bounds = _proven(problem, flow)[3]
+    return *_in_units(problem, bounds), bounds.gap
+
+
+def _first_flow(problem: TransportProblem) -> Flow:
+    """Some plan: rows and columns filled in order."""
+    cuts = np.union1d(np.cumsum(problem.row_mass), np.cumsum(problem.col_mass))
+    rows, cols = (np.searchsorted(np.cumsum(mass), cuts, side="left") for mass in (problem.row_mass, problem.col_mass))
+    return Flow(rows, cols, np.diff(cuts, prepend=0), np.zeros(problem.shape[1]))
+
+
+def _proven(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float, Bounds]:
+    """Feasible potentials, the cost of the plan and the bounds that both give, in units of `problem.cost`."""
+    if problem.power == math.inf:
+        f, g, cost, bounds = _bottleneck(problem, flow)
+    else:
+        f, g = feasible_pair(problem, centred(problem, flow))
+        cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
+        bounds = bound(problem, flow, cost, f, g)
+    return f, g, cost, bounds if _fits(problem, flow) else Bounds(bounds.lower, math.inf, bounds.scale)
+
+
+def _unit(problem: TransportProblem) -> float:
+    """What a unit of the bounds is worth: the bottleneck is a cost, not a cost times mass."""
+    return 1.0 if problem.power == math.inf else problem.mass
+
+
+def _in_units(problem: TransportProblem, bounds: Bounds) -> tuple[float, float]:
+    unit, exponent = _unit(problem), problem.cost.exponent
+    return unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
 
 
 def _fits(problem: TransportProblem, flow: Flow) -> bool:

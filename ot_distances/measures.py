@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import to_numpy
-from .problem import Array
+from .problem import Array, Transport
 
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
 MASS_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
@@ -211,6 +211,33 @@ def tolerance(rtol: Any) -> float:
     if not 0 < rtol < 1:
         raise ValueError(f"`rtol` must lie between 0 and 1, but rtol = {rtol}. Pass a small number, such as 1e-9.")
     return float(rtol)
+
+
+def time_limit(seconds: Any) -> float:
+    """The time that a solve may take."""
+    if seconds is None:
+        return math.inf
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float, np.integer, np.floating)):
+        raise TypeError(f"`time_limit` must be a number of seconds, but it is {seconds!r}. Pass None for no limit.")
+    if not seconds >= 0:
+        raise ValueError(f"`time_limit` must not be negative, but time_limit = {seconds}. Pass None for no limit.")
+    return float(seconds)
+
+
+def similar(start: Any, shape: tuple[int, int]) -> Transport | None:
+    """An earlier result to start from."""
+    if start is None:
+        return None
+    if not isinstance(start, Transport):
+        raise TypeError(
+            f"`start` must be a Transport, but it is a {type(start).__name__}. Pass what an earlier solve returned."
+        )
+    if start.plan.shape != shape:
+        raise ValueError(
+            f"`start` must be between as many points, {shape[0]} and {shape[1]}, but it is between "
+            f"{start.plan.shape[0]} and {start.plan.shape[1]}. Solve without it."
+        )
+    return start
 
 
 def threads(n_jobs: Any) -> int:

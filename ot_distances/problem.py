@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +31,53 @@ class NotConverged(RuntimeError):
         super().__init__(message)
         self.lower = lower
         self.upper = upper
+
+
+class Interrupted(Exception):
+    """The time limit has passed: leaves a solver from within, and the house as `NotConverged`."""
+
+
+# Seconds from one line of progress to the next, and the least multiple of the time that its bounds took to compute.
+PROGRESS_SECONDS, PROGRESS_SHARE = 1.0, 10.0
+
+
+@dataclass
+class Watch:
+    """The clock of one solve. Solvers look at it between slices of work of well below a second."""
+
+    deadline: float = math.inf  # of time.perf_counter()
+    progress: Callable[[str], None] | None = None  # takes a line that says what is done
+    stage: str = "starting"
+    reached: Callable[[], Flow] | None = None  # the flow as it stands, at any moment; set by the solver
+    bounds: Callable[[], tuple[float, float, float]] | None = None  # what it proves: lower, upper, gap
+    peak: int = 0
+    started: float = field(default_factory=time.perf_counter)
+    due: float = 0.0  # when the next line may come
+
+    def check(self, stage: str | None = None) -> None:
+        """Leave if the time is up; tell of progress if it is time to.
+
+        Raises
+        ------
+        Interrupted
+        """
+        self.stage = stage or self.stage
+        now = time.perf_counter()
+        if now > self.deadline:
+            raise Interrupted
+        if self.progress is None or self.bounds is None or now < max(self.due, self.started + PROGRESS_SECONDS):
+            return
+        self.due = math.inf  # the bounds below come by here again
+        lower, upper, gap = self.bounds()
+        self.progress(
+            f"{now - self.started:.0f} s, {self.stage}: the cost lies in [{lower:.9g}, {upper:.9g}], gap {gap:.1e}"
+        )
+        later = time.perf_counter()
+        self.due = later + max(PROGRESS_SECONDS, PROGRESS_SHARE * (later - now))
+
+    def holds(self, *arrays: Array) -> None:
+        """Note that these are in memory at one time."""
+        self.peak = max(self.peak, sum(array.nbytes for array in arrays))
 
 
 class GroundCost(Protocol):
@@ -89,6 +139,8 @@ class TransportProblem:
     total: int
     exact_masses: bool  # the integers are proportional to the weights, not rounded from them
     power: float = 1.0  # value = cost ** (1 / power); inf for the bottleneck
+    start: Flow | None = None  # that of a similar problem: a hint, right or wrong
+    watch: Watch = field(default_factory=Watch, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,6 +166,7 @@ class TransportProblem:
             b=self.b[cols],
             row_mass=self.row_mass[rows],
             col_mass=self.col_mass[cols],
+            start=self.start and self.start.between(rows, cols, self.shape),
         )
 
 
@@ -131,6 +184,16 @@ class Flow:
     g: Array  # (m,)
     f: Array | None = None  # (n,), bottleneck only
     bytes: int = 0  # the most that the solver held at one time
+
+    def between(self, rows: Array, cols: Array, shape: tuple[int, int]) -> Flow:
+        """The part of it between some of the rows and some of the columns of a problem of this shape."""
+        at = []
+        for kept, size, index in ((rows, shape[0], self.rows), (cols, shape[1], self.cols)):
+            place = np.full(size, -1, np.intp)
+            place[kept] = np.arange(len(kept))
+            at.append(place[index])
+        both = (at[0] >= 0) & (at[1] >= 0)
+        return Flow(at[0][both], at[1][both], self.mass[both], self.g[cols])
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,9 +15,13 @@ import numpy as np
 
 from . import measures
 from ._arrays import library
+from .certificate import unscale_array
 from .costs import METRICS, DenseCost, PointCost, from_callable
-from .problem import Array, GroundCost, Transport, TransportProblem
+from .problem import Array, Flow, GroundCost, NotConverged, Transport, TransportProblem, Watch
 from .solvers import METHODS, solve_problem
+
+# Optimal potentials vary by no more than the costs do; those of a start may, but not by more than so many times that.
+PROPORTION = 16.0
 
 Metric = str | Callable[[Array, Array], Any]
 
@@ -32,6 +38,7 @@ def wasserstein(
     rtol: float = 1e-9,
     n_jobs: int | None = None,
     progress: bool = False,
+    time_limit: float | None = None,
 ) -> Any:
     """Exact Wasserstein distance of order p between two weighted point sets, in the unit of the points.
 
@@ -60,7 +67,9 @@ def wasserstein(
     n_jobs : int, optional
         Threads for a batch; all cores if not given.
     progress : bool, default False
-        Say on standard error what is done.
+        Say on standard error what is done: of a long solve also, every few seconds, the bounds certified so far.
+    time_limit : float, optional
+        Seconds after which to give up.
 
     Returns
     -------
@@ -76,7 +85,8 @@ def wasserstein(
     MemoryError
         A cost matrix that cannot fit, with its size in bytes.
     NotConverged
-        The distance could not be certified to `rtol`.
+        The distance could not be certified to `rtol`; or the time was up before, or Ctrl-C was pressed: `lower` and
+        `upper` are then the bounds on the cost that are certified so far.
 
     See Also
     --------
@@ -100,7 +110,9 @@ def wasserstein(
     >>> wasserstein([[0, 0], [0, 4]], [[3, 0], [3, 4]], p=2)
     3.0
     """
-    transports = partial(_transports, p=p, method=method, rtol=rtol, n_jobs=n_jobs, progress=progress)
+    transports = partial(
+        _transports, p=p, method=method, rtol=rtol, n_jobs=n_jobs, progress=progress, time_limit=time_limit
+    )
     if library(x, y, a, b) == "torch":
         from . import _torch
 
@@ -121,6 +133,8 @@ def solve(
     rtol: float = 1e-9,
     n_jobs: int | None = None,
     progress: bool = False,
+    start: Transport | None = None,
+    time_limit: float | None = None,
 ) -> Transport:
     """The optimal plan between two weighted point sets, with its potentials and its proof.
 
@@ -135,8 +149,11 @@ def solve(
         Points of the second measure.
     a, b : array_like, shapes (n,) and (m,), optional
         Weights, not negative, of the same sum; uniform of total mass 1 if not given.
-    p, metric, method, rtol, n_jobs, progress
+    p, metric, method, rtol, n_jobs, progress, time_limit
         As in `wasserstein`.
+    start : Transport, optional
+        The result for similar points in the same order, such as those of the last step of a training loop. The answer
+        does not depend on it; the time does: a few times less where points have moved by less than their spacing.
 
     Returns
     -------
@@ -157,15 +174,35 @@ def solve(
     >>> print(result.plan.toarray())
     [[0.   0.25]
      [0.5  0.25]]
+    >>> solve([[0.1], [1.1]], [[3.0], [1.0]], [0.25, 0.75], [0.5, 0.5], start=result).value
+    1.2
     """
-    measures.tolerance(rtol)
     measures.threads(n_jobs)
+    watch = _watch(progress, time_limit)
+    return _solve(x, y, a, b, p=p, metric=metric, method=method, rtol=rtol, start=start, watch=watch)
+
+
+def _solve(
+    x: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+    *,
+    p: float,
+    metric: Metric,
+    method: str,
+    rtol: float,
+    watch: Watch,
+    start: Transport | None = None,
+) -> Transport:
+    measures.tolerance(rtol)
     measures.option(method, "method", METHODS)
     x, y = measures.points(x, "x"), measures.points(y, "y")
     measures.same_dimension(x, y)
     p = measures.order(p)
+    similar = measures.similar(start, (len(x), len(y)))
     problem = transport_problem(ground_cost(x, y, metric, p), a, b, power=p)
-    return replace(_run(problem, method, rtol, progress), _points=(x, y))
+    return replace(_run(problem, method, rtol, similar, watch), _points=(x, y))
 
 
 def solve_cost(
@@ -177,6 +214,8 @@ def solve_cost(
     rtol: float = 1e-9,
     n_jobs: int | None = None,
     progress: bool = False,
+    start: Transport | None = None,
+    time_limit: float | None = None,
 ) -> Transport:
     """Optimal transport on a dense cost matrix: min <P, C> over plans P >= 0 with row sums a and column sums b.
 
@@ -186,8 +225,10 @@ def solve_cost(
         Any finite numbers; +inf forbids a pair.
     a, b : array_like, shapes (n,) and (m,), optional
         Weights, not negative, of the same sum; uniform of total mass 1 if not given.
-    method, rtol, n_jobs, progress
+    method, rtol, n_jobs, progress, time_limit
         As in `wasserstein`.
+    start : Transport, optional
+        The result for similar costs.
 
     Returns
     -------
@@ -200,7 +241,7 @@ def solve_cost(
     TypeError, ValueError
         Bad input, or forbidden pairs that leave no plan.
     NotConverged
-        The cost could not be certified to `rtol`.
+        As in `wasserstein`.
 
     Examples
     --------
@@ -208,11 +249,12 @@ def solve_cost(
     >>> solve_cost([[0, 1], [1, 0]], [0.75, 0.25], [0.5, 0.5]).cost
     0.25
     """
+    watch = _watch(progress, time_limit)
     measures.tolerance(rtol)
     measures.threads(n_jobs)
     measures.option(method, "method", METHODS)
     cost = DenseCost(measures.cost_matrix(cost_matrix))
-    result = _run(transport_problem(cost, a, b), method, rtol, progress)
+    result = _run(transport_problem(cost, a, b), method, rtol, measures.similar(start, cost.shape), watch)
     if library(cost_matrix, a, b) == "torch":
         from . import _torch
 
@@ -245,24 +287,57 @@ def transport_problem(
 
 
 def _transports(
-    x: Any, y: Any, a: Any, b: Any, *, n_jobs: int | None, progress: bool, **options: Any
+    x: Any, y: Any, a: Any, b: Any, *, n_jobs: int | None, progress: bool, time_limit: float | None, **options: Any
 ) -> tuple[list[Transport], bool]:
     """The transport of each pair of point sets, and whether they came as a batch."""
     if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
-        return [solve(x, y, a, b, n_jobs=n_jobs, progress=progress, **options)], False
+        return [solve(x, y, a, b, n_jobs=n_jobs, progress=progress, time_limit=time_limit, **options)], False
     batch = _batch(x, y, a, b)
+    watches, results = [_watch(False, time_limit) for _ in batch], []
     with ThreadPoolExecutor(measures.threads(n_jobs)) as pool:
-        return list(pool.map(lambda one: solve(*one, **options), batch)), True
+        try:
+            for result in pool.map(lambda one, watch: _solve(*one, watch=watch, **options), batch, watches):
+                results.append(result)
+        except KeyboardInterrupt as reason:
+            for watch in watches:
+                watch.deadline = -math.inf
+            raise NotConverged(f"interrupted after {len(results)} of {len(batch)} problems.") from reason
+    if progress:
+        _say(f"{len(batch)} problems solved")
+    return results, True
 
 
-def _run(problem: TransportProblem, method: str, rtol: float, progress: bool) -> Transport:
+def _watch(progress: bool, time_limit: float | None) -> Watch:
+    """The clock starts here."""
+    deadline = time.perf_counter() + measures.time_limit(time_limit)
+    return Watch(deadline, _say if progress else None)
+
+
+def _say(line: str) -> None:
+    print(f"ot_distances: {line}", file=sys.stderr, flush=True)
+
+
+def _run(problem: TransportProblem, method: str, rtol: float, start: Transport | None, watch: Watch) -> Transport:
+    """Solve and prove, and say so if asked to."""
     n, m = problem.shape
-    if progress:
-        print(f"ot_distances: {n} x {m}, solving", file=sys.stderr)
-    result = solve_problem(problem, method, rtol)
-    if progress:
-        print(f"ot_distances: {result.method}, {result.seconds:.3g} s, certified gap {result.gap:.1e}", file=sys.stderr)
+    if watch.progress is not None:
+        watch.progress(f"{n} x {m}, solving")
+    result = solve_problem(replace(problem, start=_as_flow(start, problem), watch=watch), method, rtol)
+    if watch.progress is not None:
+        watch.progress(f"{result.method}, {result.seconds:.3g} s, certified gap {result.gap:.1e}")
     return result
+
+
+def _as_flow(start: Transport | None, problem: TransportProblem) -> Flow | None:
+    """An earlier result in the units of a problem; None where its potentials are out of all proportion."""
+    if start is None:
+        return None
+    plan, g = start.plan, unscale_array(start.g - start.g.mean(), -problem.cost.exponent)
+    low, high = problem.cost.range()
+    if not np.ptp(g) <= PROPORTION * (high - low):
+        return None
+    mass = np.rint(plan.data * (problem.total / plan.data.sum())).astype(np.int64)
+    return Flow(plan.row.astype(np.intp), plan.col.astype(np.intp), mass, g)
 
 
 def _batch(x: Any, y: Any, a: Any, b: Any) -> list[Sequence[Any]]:

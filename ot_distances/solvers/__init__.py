@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 import numpy as np
 
-from ..certificate import certify
+from ..certificate import certify, reached
 from ..costs import PointCost
-from ..problem import Array, Flow, Transport, TransportProblem
+from ..problem import Array, Flow, Interrupted, NotConverged, Transport, TransportProblem
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def _no_cloud(problem: TransportProblem) -> str | None:
 def _large_cloud(problem: TransportProblem) -> bool:
     """Where clusters beat the cost matrix (measured, on one thread), or there is no room for one."""
     n, m = problem.shape
+    if problem.start is not None:  # to mend a plan takes the cheapest pairs of each point, and no others
+        return n * m > WARM**2
     d = problem.cost.x.shape[1] if isinstance(problem.cost, PointCost) else 0
     crossing = next(size for dimension, size in CROSSINGS[problem.is_assignment] if d <= dimension)
     return n * m > crossing**2
@@ -78,6 +81,9 @@ CROSSINGS = {
     True: ((2, 2_500), (3, 3_500), (np.inf, 10_000)),
 }
 
+# The same from a given start.
+WARM = 200
+
 METHODS = ("auto", *SOLVERS)
 
 # Solvers that know what the bottleneck is; the others solve it by bisection.
@@ -97,11 +103,27 @@ def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transp
     ValueError
         The method does not apply to the problem.
     NotConverged
-        The answer could not be certified to `rtol`.
+        The answer could not be certified to `rtol`, or the time was up before, or Ctrl-C was pressed.
     """
     started = time.perf_counter()
-    flow, name = find_flow(problem, method)
-    return certify(problem, flow, name, rtol, started)
+    try:
+        flow, name = find_flow(problem, method)
+        return certify(problem, flow, name, rtol, started)
+    except (KeyboardInterrupt, Interrupted) as reason:
+        raise _stopped(problem, "the time is up" if isinstance(reason, Interrupted) else "interrupted") from reason
+
+
+def _stopped(problem: TransportProblem, reason: str) -> NotConverged:
+    """The error that says how far the work went."""
+    watch = problem.watch
+    watch.deadline, watch.progress = np.inf, None
+    lower, upper, gap = watch.bounds() if watch.bounds is not None else (-np.inf, np.inf, np.inf)
+    return NotConverged(
+        f"no certified optimum: {reason}, the cost lies in [{lower:.17g}, {upper:.17g}], a relative gap of {gap:.1e}. "
+        "Allow more time.",
+        lower,
+        upper,
+    )
 
 
 def find_flow(
@@ -117,6 +139,7 @@ def find_flow(
     whole = (len(rows), len(cols)) == problem.shape
     active = problem if whole else problem.between(rows, cols)
     name = choose(active) if method == "auto" else method
+    problem.watch.bounds = partial(reached, active)
     flow = solver(active) if solver is not None else _run(active, name)
     return (flow if whole else _expand(flow, rows, cols, problem)), name
 

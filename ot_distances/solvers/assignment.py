@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,15 @@ class Matching:
     bytes: int
 
 
-def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matching:
+def match(
+    cost: Array,
+    *,
+    sign: float = 1.0,
+    threads: int | None = None,
+    v: Array | None = None,
+    check: Callable[[], None] = lambda: None,
+    opened: Callable[[Market], None] = lambda market: None,
+) -> Matching:
     """The matching of min(n, m) pairs with the least sum of `sign * cost`.
 
     Parameters
@@ -53,6 +62,10 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
         -1.0 asks for the greatest sum, without a negated copy; the duals are then those of the negated costs.
     threads : int, optional
         All that this process may use, if not given. The answer does not depend on it.
+    v : ndarray, shape (m,), optional
+        Prices to start from, if n = m.
+    check, opened : callable, optional
+        Called between slices of work; and with the state of a large problem before work on it begins.
 
     Raises
     ------
@@ -65,9 +78,10 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
     copied = 0 if wide.base is cost or wide is cost or np.may_share_memory(wide, cost) else wide.nbytes
     if min(n, m) <= SMALL:
         return _match_small(wide, sign, turned, copied)
-    market = Market(wide, sign, turned, _threads(threads, n * m))
+    market = Market(wide, sign, turned, _threads(threads, n * m), check)
+    opened(market)
     try:
-        method = solve(market)
+        method = solve(market, None if turned else v)
     finally:
         market.close()
     if turned:
@@ -77,8 +91,13 @@ def match(cost: Array, *, sign: float = 1.0, threads: int | None = None) -> Matc
 
 def assignment(problem: TransportProblem) -> Flow:
     """A transport problem with as many rows as columns, all of one mass: an optimal permutation (Birkhoff)."""
-    cost = problem.cost.matrix()
-    matching = match(cost)
+    cost, start, watch = problem.cost.matrix(), problem.start, problem.watch
+    watch.check(f"{len(cost)} x {len(cost)} costs")
+
+    def opened(market: Market) -> None:
+        watch.reached = lambda: _so_far(problem, market)
+
+    matching = match(cost, v=None if start is None else start.g, check=watch.check, opened=opened)
     return Flow(
         rows=np.arange(len(matching.u)),
         cols=matching.col_of_row,
@@ -86,6 +105,13 @@ def assignment(problem: TransportProblem) -> Flow:
         g=matching.v,
         bytes=cost.nbytes + matching.bytes,
     )
+
+
+def _so_far(problem: TransportProblem, market: Market) -> Flow:
+    """The matching as it stands, what is left paired in order."""
+    cols = market.col_of_row.copy()
+    cols[cols < 0] = np.setdiff1d(np.arange(len(cols)), cols)
+    return Flow(np.arange(len(cols)), cols, problem.row_mass, market.v)
 
 
 def _threads(threads: int | None, entries: int) -> int:

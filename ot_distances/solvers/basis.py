@@ -29,6 +29,41 @@ def tree_arcs(tree: Array, n: int) -> tuple[Array, Array, Array]:
     return np.minimum(child, parent), np.maximum(child, parent) - n, child
 
 
+def tree_potential(tree: Array, root: int, n: int, cost_of: Callable[[Array, Array], Array]) -> Array:
+    """The potentials, (n + m,), under which all arcs of the basis have reduced cost 0."""
+    from ..kernels import network_simplex as kernel
+
+    rows, cols, child = tree_arcs(tree, n)
+    up_cost, potential = np.zeros(len(tree)), np.zeros(len(tree))
+    up_cost[child] = cost_of(rows, cols)
+    kernel.settle(tree, up_cost, potential, root)
+    return potential
+
+
+def forest_order(rows: Array, cols: Array, n: int, m: int) -> tuple[Array, Array]:
+    """The support of a plan, leaves first, so that filling it greedily gives the plan itself back.
+
+    A leaf's only entry must carry all that is left there. Entries that close a cycle, which a vertex has none of, are
+    left out.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    def graph(tails: Array, heads: Array) -> coo_array:
+        return coo_array((np.ones(len(tails)), (tails, heads)), shape=(n + m + 1, n + m + 1)).tocsr()
+
+    # One node more joins all trees: breadth first from there, every node comes after its parent.
+    above = n + m
+    _, tree = connected_components(graph(rows, n + cols), directed=False)
+    _, top = np.unique(tree, return_index=True)
+    edges = np.concatenate((rows, np.full(len(top), above))), np.concatenate((n + cols, top))
+    order, parents = breadth_first_order(graph(*edges), above, directed=False)
+    child = order[:0:-1]
+    parent = parents[child]
+    child, parent = child[parent < above], parent[parent < above]
+    return np.minimum(child, parent), np.maximum(child, parent) - n
+
+
 def pivot_to_optimum(
     start: Array,
     heads: Array,
@@ -55,10 +90,7 @@ def pivot_to_optimum(
     tails = np.repeat(np.arange(n), np.diff(start))
     worst = math.inf
     while True:
-        rows, cols, child = tree_arcs(tree, n)
-        up_cost, potential = np.zeros(len(tree)), np.zeros(len(tree))
-        up_cost[child] = cost_of(rows, cols)
-        kernel.settle(tree, up_cost, potential, root)
+        potential = tree_potential(tree, root, n, cost_of)
         reduced = costs - potential[tails] - potential[n + heads]
         previous, worst = worst, -float(reduced.min())
         if worst <= NOISE * (np.abs(potential).max() + np.abs(costs).max()) or worst > previous / 2:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,35 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..costs import METRICS, PointCost
-from ..problem import Array
-
-Progress = Callable[[str, float], None]
-
-
-class Interrupted(Exception):
-    """The time is up, or the user pressed Ctrl-C."""
-
-
-@dataclass
-class Watch:
-    """Looks at the clock between slices of work."""
-
-    deadline: float = np.inf  # of time.perf_counter()
-    progress: Progress | None = None  # told the stage and the gap that its potentials leave
-    peak: int = 0
-
-    def check(self) -> None:
-        if time.perf_counter() > self.deadline:
-            raise Interrupted("time_limit")
-
-    def tell(self, stage: str, gap: Callable[[], float]) -> None:
-        """Report a stage; the gap, which costs a pass over all points, is computed only if somebody listens."""
-        self.check()
-        if self.progress is not None:
-            self.progress(stage, gap())
-
-    def holds(self, *arrays: Array) -> None:
-        self.peak = max(self.peak, sum(array.nbytes for array in arrays))
+from ..problem import Array, Watch
 
 
 def folding(cost: PointCost) -> tuple[int, float]:

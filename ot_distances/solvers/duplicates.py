@@ -22,7 +22,6 @@ class Merged:
     problem: TransportProblem
     row_group: Array  # (n,)
     col_group: Array  # (m,)
-    first_cols: Array  # an original column of each group
 
 
 def merged(problem: TransportProblem) -> Merged | None:
@@ -33,14 +32,16 @@ def merged(problem: TransportProblem) -> Merged | None:
     (rows, row_group), (cols, col_group) = _groups(cost.x), _groups(cost.y)
     if len(rows) >= DIFFERENT * len(cost.x) and len(cols) >= DIFFERENT * len(cost.y):
         return None
+    start = problem.start
     smaller = replace(
         problem.between(rows, cols),
         a=np.bincount(row_group, problem.a),
         b=np.bincount(col_group, problem.b),
         row_mass=_sums(row_group, problem.row_mass, len(rows)),
         col_mass=_sums(col_group, problem.col_mass, len(cols)),
+        start=start and replace(start, rows=row_group[start.rows], cols=col_group[start.cols], g=start.g[cols]),
     )
-    return Merged(smaller, row_group, col_group, cols)
+    return Merged(smaller, row_group, col_group)
 
 
 def _seem_different(points: Array) -> bool:

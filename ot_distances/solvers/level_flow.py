@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..problem import Array
-from .basis import north_west, pivot_to_optimum, tree_arcs
+from .basis import forest_order, north_west, pivot_to_optimum, tree_arcs
 from .candidate_graph import CANDIDATES, NOISE, Lists, graph_of, listed
 from .cloud import Cloud
 
@@ -13,18 +13,23 @@ from .cloud import Cloud
 class FlowLevel:
     """A level of general masses: potentials u, v and a basis tree, improved in place."""
 
-    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: tuple[Array, Array]) -> None:
-        """`spare` lists pairs that are arcs from the start, so that the start need not move mass far."""
+    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: tuple[Array, Array], *, warm: bool = False) -> None:
+        """`spare` lists pairs that are arcs from the start, so that the start need not move mass far.
+
+        `warm` says that they are a basis, nearly optimal, and v its potentials: lists of the rows will do.
+        """
         self.x, self.y, self.v, self.watch = x, y, v, x.watch
         rows = Lists(x.points, y, v, CANDIDATES)
         self.u = rows.least
-        cols = Lists(y.points, x, self.u, CANDIDATES)
-        self.v = np.minimum(v, cols.least)
-        (i, j), (q, p) = rows.pairs(), cols.pairs()
-        self.graph = graph_of(x, y, np.concatenate((i, p, spare[0])), np.concatenate((j, q, spare[1])))
+        pairs = [rows.pairs(), spare]
+        if not warm:
+            cols = Lists(y.points, x, self.u, CANDIDATES)
+            self.v = np.minimum(v, cols.least)
+            pairs.append(cols.pairs()[::-1])
+        self.graph = graph_of(x, y, *map(np.concatenate, zip(*pairs)))
         # Costs are reduced by these potentials once and for all; the basis is kept in them.
         self.base_u, self.base_v = self.u.copy(), self.v.copy()
-        self.tree, self.root = self._starting_tree()
+        self.tree, self.root = self._starting_tree(forest_order(*spare, len(x), len(y)) if warm else None)
 
     def _reduced(self, rows: Array, cols: Array, cost: Array) -> Array:
         return (cost - self.base_u[rows]) - self.base_v[cols]
@@ -34,8 +39,8 @@ class FlowLevel:
         tails, (_, heads, cost) = self.graph.tails, self.graph.by_row
         return tails, heads, self._reduced(tails, heads, cost)
 
-    def _starting_tree(self) -> tuple[Array, int]:
-        """A strongly feasible basis: greedy by reduced cost, the rest in tree order."""
+    def _starting_tree(self, first: tuple[Array, Array] | None) -> tuple[Array, int]:
+        """A strongly feasible basis: greedy along `first`, then by reduced cost, the rest in tree order."""
         from ..kernels import network_simplex as kernel
 
         n, m = len(self.x), len(self.y)
@@ -43,13 +48,18 @@ class FlowLevel:
         tree[:, kernel.DEPTH] = tree[:, kernel.FLOW] = 0
         up_cost = np.zeros(n + m)
         row_left, col_left = self.x.mass.copy(), self.y.mass.copy()
-        tails, heads, costs = self._arcs()
-        order = np.argsort(costs, kind="stable")
-        kernel.greedy_start(tails[order], heads[order], costs[order], row_left, col_left, tree, up_cost)
-        rows, cols = north_west(row_left, col_left)
-        if len(rows):
-            rest = self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
-            kernel.greedy_start(rows, cols, rest, row_left, col_left, tree, up_cost)
+
+        def send(rows: Array, cols: Array) -> None:
+            costs = self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
+            kernel.greedy_start(rows, cols, costs, row_left, col_left, tree, up_cost)
+
+        if first is not None:
+            send(*first)
+        if row_left.any():
+            tails, heads, costs = self._arcs()
+            order = np.argsort(costs, kind="stable")
+            kernel.greedy_start(tails[order], heads[order], costs[order], row_left, col_left, tree, up_cost)
+            send(*north_west(row_left, col_left))
         # Every row ended as the child of a column, so the trees of the forest have columns for roots.
         root = n + int(np.flatnonzero(tree[n:, kernel.PARENT] < 0)[0])
         colptr, col_rows, col_cost = self.graph.by_col
@@ -67,17 +77,10 @@ class FlowLevel:
             tails, heads = self._violated()
             if len(tails) == 0:
                 return
-            self.watch.tell(f"{len(self.x)} and {len(self.y)} points, {len(tails)} new arcs", self.gap)
+            self.watch.check(f"{len(self.x)} and {len(self.y)} points")
             before, self.graph = self.graph.arcs, self.graph.extended(self.x, self.y, tails, heads)
             if self.graph.arcs == before:
                 return
-
-    def gap(self) -> float:
-        """The relative gap between the plan and the potentials v with their c-transform."""
-        rows, cols, mass = self.basis()
-        cost = float(mass @ self.y.costs(self.x.points, rows, cols))
-        dual = float(self.x.mass @ self.y.transform(self.x.points, self.v) + self.y.mass @ self.v)
-        return 1 - dual / cost if cost > 0 else 0.0
 
     def _pivot(self) -> None:
         n = len(self.x)

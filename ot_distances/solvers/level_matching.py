@@ -34,17 +34,20 @@ MAX_ROUNDS = 100
 class Assignment:
     """A level of equal masses: potentials u, v and a matching, improved in place."""
 
-    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: Array, *, everything: bool = False) -> None:
+    def __init__(
+        self, x: Cloud, y: Cloud, v: Array, spare: Array, *, everything: bool = False, warm: bool = False
+    ) -> None:
         """`spare` is a permutation whose pairs are always arcs, so that the graph holds a perfect matching.
 
-        `everything` makes all pairs arcs.
+        `everything` makes all pairs arcs. `warm` says that v and `spare` are nearly optimal: lists of the rows will do.
         """
         self.x, self.y, self.v, self.spare, self.watch = x, y, v, spare, x.watch
         n = len(x)
         size = n if everything else CANDIDATES
         self.rows = Lists(x.points, y, v, size)
         self.u = self.rows.least.copy()
-        self.cols = Lists(y.points, x, self.u, size)
+        if not warm:
+            self.cols = Lists(y.points, x, self.u, size)
         self.row_match, self.col_match = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
 
     def graph(self) -> Graph:
@@ -72,14 +75,8 @@ class Assignment:
         for eps, step in [(eps, 0.0) for eps in global_steps] + [(0.0, step) for step in steps]:
             graph, left = self._phase(graph, eps, step)
             enough &= left > 0
-            self.watch.tell(f"{len(self.x)} points, eps = {eps:g} + {step:g} spacings", self.gap)
+            self.watch.check(f"{len(self.x)} points")
         return enough
-
-    def gap(self) -> float:
-        """The relative gap between the matching, completed at will, and the potentials v with their c-transform."""
-        everyone = np.arange(len(self.x))
-        cost = self.y.costs(self.x.points, everyone, self.completed()).sum()
-        return float(1 - (self.y.transform(self.x.points, self.v).sum() + self.v.sum()) / cost) if cost > 0 else 0.0
 
     def _phase(self, graph: Graph, global_eps: float, step: float) -> tuple[Graph, int]:
         """Match all within eps, from nothing, fetching new candidates where the old ones no longer reach.
@@ -139,7 +136,17 @@ class Assignment:
         self.u = self.rows.least.copy()
         self.cols = Lists(self.y.points, self.x, self.u, CANDIDATES)
         self.v = np.minimum(self.v, self.cols.least)
-        graph = self.graph()
+        return self._close(self.graph())
+
+    def mend(self) -> bool:
+        """The same from potentials and a matching (`spare`) that are nearly optimal."""
+        rows, cols = self.rows.pairs()
+        everyone = np.arange(len(self.x))
+        return self._close(
+            graph_of(self.x, self.y, np.concatenate((rows, everyone)), np.concatenate((cols, self.spare)))
+        )
+
+    def _close(self, graph: Graph) -> bool:
         visits = MAX_VISITS * len(self.x) * max(LARGE, len(self.x)) // LARGE
         for _ in range(MAX_ROUNDS):
             visits = self._shortest_paths(graph, visits)

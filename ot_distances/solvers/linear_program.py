@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from threading import Thread
 from typing import Any
 
 import numpy as np
 
-from ..problem import Array, Flow, NotConverged, TransportProblem
-from .network_simplex import forest_order, network_simplex
+from ..problem import Array, Flow, NotConverged, TransportProblem, Watch
+from .network_simplex import network_simplex
 
 # The least tolerances that HiGHS accepts, for costs and masses scaled to 1.
 TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+
+# Seconds between two looks at the clock while HiGHS works.
+LOOK_SECONDS = 0.1
 
 NO_PLAN = (
     "`cost_matrix` must allow a plan with finite cost, but the forbidden pairs (+inf) leave none. Allow more pairs."
@@ -49,9 +57,11 @@ def linear_program(problem: TransportProblem, *, dual: bool = False) -> Flow:
     costs = reduced / scale if scale > 0 else reduced
     equations = constraints(*problem.shape)[:, rows * problem.shape[1] + cols]
     masses = np.concatenate((problem.row_mass, problem.col_mass)) / problem.total
-    plan = _highs(costs, equations, masses, dual, problem.cost.forbids)
+    problem.watch.check("HiGHS")
+    plan = _highs(costs, equations, masses, dual, problem.cost.forbids, problem.watch)
     used = np.flatnonzero(plan > 1e-12)
-    flow = network_simplex(problem, forest_order(rows[used], cols[used], plan[used]))
+    found = Flow(rows[used], cols[used], plan[used], np.zeros(problem.shape[1]))
+    flow = network_simplex(replace(problem, start=found))
     size = 3 * matrix.nbytes + 5 * costs.nbytes
     return Flow(flow.rows, flow.cols, flow.mass, flow.g, None, max(size, flow.bytes))
 
@@ -61,7 +71,7 @@ def dual_program(problem: TransportProblem) -> Flow:
     return linear_program(problem, dual=True)
 
 
-def _highs(costs: Array, equations: Any, masses: Array, dual: bool, forbids: bool) -> Array:
+def _highs(costs: Array, equations: Any, masses: Array, dual: bool, forbids: bool, watch: Watch) -> Array:
     """The plan that HiGHS finds, as a solution of the primal program or as the multipliers of the dual one."""
     from scipy.optimize import linprog
 
@@ -69,12 +79,31 @@ def _highs(costs: Array, equations: Any, masses: Array, dual: bool, forbids: boo
         options = {**TOLERANCES, "presolve": presolve}
         if dual:
             free = (None, None)
-            result = linprog(-masses, A_ub=equations.T, b_ub=costs, bounds=free, method="highs", options=options)
+            program = partial(linprog, -masses, A_ub=equations.T, b_ub=costs, bounds=free)
         else:
-            result = linprog(costs, A_eq=equations, b_eq=masses, method="highs", options=options)
+            program = partial(linprog, costs, A_eq=equations, b_eq=masses)
+        result = _watched(partial(program, method="highs", options=options), watch)
         if result.status == 0:
             return np.asarray(-result.ineqlin.marginals if dual else result.x)
         if result.status in (2, 3) and forbids:  # infeasible primal, unbounded dual
             raise ValueError(NO_PLAN)
         # Presolve takes masses below its tolerance for contradictions.
     raise NotConverged(f"HiGHS stopped without an optimum: {result.message} Try method='network_simplex'.")
+
+
+def _watched(program: Callable[[], Any], watch: Watch) -> Any:
+    """What a call returns that would not notice Ctrl-C: in a thread of its own, which is left to itself if need be."""
+    found: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(program())
+        except BaseException as error:  # whatever it is, the caller gets it
+            found.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    while True:
+        try:
+            return found.result(timeout=LOOK_SECONDS)
+        except TimeoutError:
+            watch.check()

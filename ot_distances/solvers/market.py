@@ -51,6 +51,7 @@ class Market:
     sign: float
     turned: bool  # rows here are columns to the user
     threads: int
+    check: Callable[[], None] = lambda: None  # called between slices of work
     u: Array = field(init=False)
     v: Array = field(init=False)
     col_of_row: Array = field(init=False)
@@ -90,11 +91,12 @@ class Market:
         if self.threads == 1:
             for first, last in pieces:
                 work(first, last)
+                self.check()
             return
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.threads)
         for _ in self.pool.map(lambda piece: work(*piece), pieces):
-            pass
+            self.check()
 
     def impossible(self, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
         return impossible(self.cost.shape, self.turned, rows, cols)
@@ -153,9 +155,15 @@ def violators(state: Array, whole_numbers: Array, row_of_col: Array) -> tuple[Ar
     return np.append(row_of_col[cols], state[kernel.TARGET]), cols
 
 
-def solve(market: Market) -> str:
-    """Match all rows; the cheapest method first, each within a budget. Returns the name of the one that got through."""
+def solve(market: Market, v: Array | None = None) -> str:
+    """Match all rows; the cheapest method first, each within a budget. Returns the name of the one that got through.
+
+    With prices v that are nearly optimal (n = m) the candidate lists are the first.
+    """
     n, m = market.cost.shape
+    if v is not None:
+        market.v[:] = v
+        return _by_lists(market, False)
     market.start_at_minima()
     tied = n == m and _by_ties(market)
     few = tied and np.count_nonzero(market.col_of_row < 0) <= FEW * n
@@ -187,6 +195,7 @@ def _dense(market: Market, most_bids: float, most_reads: float) -> bool:
     status = kernel.RUNNING
     while status == kernel.RUNNING:
         status = kernel.augment(market.cost, market.sign, n == m, *duals, *space, state, *budget, SLICE)
+        market.check()
     if status == kernel.INFEASIBLE:
         raise market.impossible(*violators(state, space[1], market.row_of_col))
     return bool(status == kernel.DONE)
@@ -246,7 +255,7 @@ def _fill_up(market: Market) -> None:
     n, m = market.cost.shape
     filled = np.zeros((m, m), dtype=market.cost.dtype)
     filled[:n] = market.cost
-    square = Market(filled, market.sign, market.turned, market.threads)
+    square = Market(filled, market.sign, market.turned, market.threads, market.check)
     lists = Lists(square)
     try:
         lists.match_tight(lists.scaled_auction())
@@ -355,6 +364,7 @@ class Lists:
                 here.cost, here.sign, here.v, eps, spread, here.col_of_row, here.row_of_col, *self.rows,
                 self.queue, self.state, int(left * n), bids, SLICE,
             )  # fmt: skip
+            here.check()
             if status == self.auction.SPENT and bids < until:
                 status = self.auction.RUNNING
         if status == self.auction.STUCK:
@@ -433,6 +443,7 @@ class Lists:
                 here.cost, here.sign, here.u, here.v, here.col_of_row, here.row_of_col, *self.rows, self.key,
                 self.where, self.heap, *self.spaces, self.read_in, state, *budget, SLICE,
             )  # fmt: skip
+            here.check()
         if status == self.paths.INFEASIBLE:
             cols = self.spaces[1][: state[self.paths.SETTLED]]
             raise here.impossible([state[self.paths.TARGET], *here.row_of_col[cols]], cols)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
-from ..certificate import bound, centred, exact_dot, feasible_pair, unscale
 from ..costs import PointCost
-from ..problem import Array, Flow, NotConverged, TransportProblem
+from ..problem import Array, Flow, TransportProblem
 from .basis import north_west
-from .cloud import Cloud, Interrupted, Progress, Watch, folding, ordered
+from .cloud import Cloud, folding, ordered
 from .duplicates import merged, split
 from .level_flow import FlowLevel
 from .level_matching import Assignment
@@ -23,19 +21,12 @@ RATIO = 4
 # The coarsest level has at least this many points, and is solved with all arcs.
 COARSEST = 64
 
-# Steps of eps in units of the spacing: on the way down, on the finest level, and there from given potentials.
+# Steps of eps in units of the spacing: on the way down, and on the finest level.
 COARSE_STEPS = (1.0, 0.1)
 FINE_STEPS = (1.0, 0.1, 0.01, 0.001)
-WARM_STEPS = (0.01,)
 
 
-def multiscale(
-    problem: TransportProblem,
-    start: Array | None = None,
-    *,
-    time_limit: float | None = None,
-    progress: Progress | None = None,
-) -> Flow:
+def multiscale(problem: TransportProblem) -> Flow:
     """Exact transport between point clouds in memory of O(n + m).
 
     Clusters of four, of sixteen, ... points are matched first, coarse to fine. The potentials of a level, carried
@@ -44,25 +35,7 @@ def multiscale(
     On these the level is solved, by auction and shortest paths where all masses are equal, else by the network simplex.
     Then all pairs are priced, and those that violate dual feasibility are added, until there are none.
 
-    Parameters
-    ----------
-    problem : TransportProblem
-        Between points, with positive masses.
-    start : ndarray, shape (m,), optional
-        Column potentials of a similar problem, in units of `problem.cost`: coarse levels are skipped if they help.
-    time_limit : float, optional
-        Seconds.
-    progress : callable, optional
-        Called with a stage and the relative gap that its potentials leave; the gaps cost some of the time.
-
-    Returns
-    -------
-    Flow
-
-    Raises
-    ------
-    NotConverged
-        The time is up, or Ctrl-C was pressed: with the bounds reached so far.
+    `problem.start`, the flow of a similar problem, spares the coarse levels if it helps.
 
     Notes
     -----
@@ -75,23 +48,18 @@ def multiscale(
     B. Schmitzer, A sparse multiscale algorithm for dense optimal transport, J. Math. Imaging and Vision 56, 2016.
     Q. Merigot, A multiscale approach to optimal transport, Computer Graphics Forum 30, 2011.
     """
-    deadline = np.inf if time_limit is None else time.perf_counter() + time_limit
-    watch = Watch(deadline, progress)
     smaller = merged(problem)
     if smaller is None:
-        return _solve(problem, start, watch)
-    return split(_solve(smaller.problem, None if start is None else start[smaller.first_cols], watch), smaller, problem)
+        return _solve(problem)
+    flow = _solve(smaller.problem)
+    return split(flow, smaller, problem)
 
 
-def _solve(problem: TransportProblem, start: Array | None, watch: Watch) -> Flow:
-    descent: _Descent | None = None
-    try:
-        pyramid = _pyramid(problem, start, watch)
-        descent = _Matching(pyramid) if problem.is_assignment else _Flowing(pyramid)
-        descent.run()
-    except (KeyboardInterrupt, Interrupted) as reason:
-        what = "the time limit was reached" if isinstance(reason, Interrupted) else "interrupted"
-        raise _stopped(problem, descent, what) from reason
+def _solve(problem: TransportProblem) -> Flow:
+    pyramid = _pyramid(problem)
+    descent = _Matching(pyramid) if problem.is_assignment else _Flowing(pyramid)
+    problem.watch.reached = lambda: _flow(problem, descent)
+    descent.run()
     return _flow(problem, descent)
 
 
@@ -103,10 +71,10 @@ class _Pyramid:
     row_order: Array
     col_order: Array
     tilt: Array  # (m,) what centring the clouds adds to g, in tree order
-    start: Array | None  # g to start from, in tree order and centred
+    start: Flow | None  # what to start from, in tree order and centred
 
 
-def _pyramid(problem: TransportProblem, start: Array | None, watch: Watch) -> _Pyramid:
+def _pyramid(problem: TransportProblem) -> _Pyramid:
     cost = cast(PointCost, problem.cost)
     n, m = problem.shape
     fold, power = folding(cost)
@@ -123,14 +91,17 @@ def _pyramid(problem: TransportProblem, start: Array | None, watch: Watch) -> _P
     if problem.is_assignment:
         row_mass = col_mass = np.ones(n, np.int64)
     sides = ((x[row_order], row_mass), (y[col_order], col_mass))
-    levels = [_pair(*(Cloud(points, mass, grains, fold, power, watch) for points, mass in sides))]
+    levels = [_pair(*(Cloud(points, mass, grains, fold, power, problem.watch) for points, mass in sides))]
     for _ in grains:
         pair = levels[-1]
         if problem.is_assignment:  # clusters of equal mass; the few points left over take no part above
             pair = _pair(*(cloud.first(len(cloud) // RATIO * RATIO) for cloud in pair))
         levels.append(_pair(*(cloud.coarser(RATIO) for cloud in pair)))
-    tilt = tilt[col_order]
-    return _Pyramid(levels, row_order, col_order, tilt, None if start is None else start[col_order] + tilt)
+    tilt, start = tilt[col_order], None
+    if problem.start is not None:
+        start = problem.start.between(row_order, col_order, problem.shape)
+        start = replace(start, g=start.g + tilt)
+    return _Pyramid(levels, row_order, col_order, tilt, start)
 
 
 def _pair(x: Cloud, y: Cloud) -> tuple[Cloud, Cloud]:
@@ -154,8 +125,8 @@ class _Descent:
             self.depth = depth
             self.improve()
 
-    def warm(self, x: Cloud, y: Cloud, start: Array) -> bool:
-        """Solve the finest level from given potentials; False where they are too far from optimal to help."""
+    def warm(self, x: Cloud, y: Cloud, start: Flow) -> bool:
+        """Solve the finest level from a given flow; False where it is too far from optimal to help."""
         raise NotImplementedError
 
     def enter(self, x: Cloud, y: Cloud) -> Assignment | FlowLevel:
@@ -188,12 +159,15 @@ class _Matching(_Descent):
 
     state: Assignment | None
 
-    def warm(self, x: Cloud, y: Cloud, start: Array) -> bool:
-        state = Assignment(x, y, start, np.arange(len(x)))
-        if not state.auction(WARM_STEPS) or not state.finish():
-            return False
-        self.state, self.depth = state, 0
-        return True
+    def warm(self, x: Cloud, y: Cloud, start: Flow) -> bool:
+        match = np.arange(len(x))
+        if len(start.rows) == len(np.unique(start.cols)) == len(x):  # else it had other weights
+            match[start.rows] = start.cols
+        self.state, self.depth = Assignment(x, y, start.g, match, warm=True), 0
+        if self.state.mend():
+            return True
+        self.state, self.depth = None, len(self.pyramid.levels)
+        return False
 
     def enter(self, x: Cloud, y: Cloud) -> Assignment:
         if self.state is None:
@@ -221,8 +195,8 @@ class _Flowing(_Descent):
 
     state: FlowLevel | None
 
-    def warm(self, x: Cloud, y: Cloud, start: Array) -> bool:
-        self.state, self.depth = FlowLevel(x, y, start, north_west(x.mass, y.mass)), 0
+    def warm(self, x: Cloud, y: Cloud, start: Flow) -> bool:
+        self.state, self.depth = FlowLevel(x, y, start.g, (start.rows, start.cols), warm=True), 0
         self.state.optimise()
         return True
 
@@ -275,20 +249,3 @@ def _flow(problem: TransportProblem, descent: _Descent) -> Flow:
     if problem.is_assignment:
         mass = mass * problem.row_mass[0]
     return Flow(pyramid.row_order[rows], pyramid.col_order[cols], mass, g, None, pyramid.levels[0][0].watch.peak)
-
-
-def _stopped(problem: TransportProblem, descent: _Descent | None, reason: str) -> NotConverged:
-    """The error that says how far the work went."""
-    if descent is None:
-        return NotConverged(f"no certified optimum: {reason} before the first bounds.")
-    for x, _ in descent.pyramid.levels[:1]:
-        x.watch.deadline = np.inf
-    flow = _flow(problem, descent)
-    f, g = feasible_pair(problem, centred(problem, flow))
-    cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
-    bounds, exponent = bound(problem, flow, cost, f, g), problem.cost.exponent
-    lower = unscale(bounds.lower * problem.mass, exponent, -1)
-    upper = unscale(bounds.upper * problem.mass, exponent, +1)
-    return NotConverged(
-        f"no certified optimum: {reason}, the cost lies in [{lower:.17g}, {upper:.17g}]. Allow more time.", lower, upper
-    )

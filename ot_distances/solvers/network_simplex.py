@@ -8,7 +8,7 @@ import numpy as np
 
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
-from .basis import NOISE, north_west, pivot_to_optimum, tree_arcs
+from .basis import NOISE, forest_order, north_west, pivot_to_optimum, tree_arcs, tree_potential
 
 # Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
 FULL_ARCS = 2**18
@@ -33,10 +33,10 @@ class _Arcs:
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
 
-def network_simplex(problem: TransportProblem, first: tuple[Array, Array] | None = None) -> Flow:
+def network_simplex(problem: TransportProblem) -> Flow:
     """Solve on candidate arcs, price all pairs, add what violates dual feasibility, repeat from the basis.
 
-    `first` lists (rows, cols) to fill before all others: the support of a plan in `forest_order` starts at that plan.
+    The support of `problem.start` is filled before all other pairs: where its masses fit, that plan is the first.
 
     Notes
     -----
@@ -56,7 +56,7 @@ def network_simplex(problem: TransportProblem, first: tuple[Array, Array] | None
     penalty = 16 * (high - low) + abs(high) + 1e-300
     while True:
         finite = np.where(np.isinf(matrix), high + penalty, matrix) if problem.cost.forbids else matrix
-        flow = _solve(problem, finite, first)
+        flow = _solve(problem, finite)
         if not problem.cost.forbids:
             return flow
         forbidden = np.isinf(problem.cost.entries(flow.rows, flow.cols))
@@ -73,34 +73,6 @@ def network_simplex(problem: TransportProblem, first: tuple[Array, Array] | None
         penalty *= 16
 
 
-def forest_order(rows: Array, cols: Array, mass: Array) -> tuple[Array, Array]:
-    """The support of a plan, leaves first, so that filling it greedily gives the plan itself back.
-
-    An entry whose row or column has no other entry left must carry all that is left there. Entries on cycles, which
-    a vertex has none of, come last, the largest first.
-    """
-    order = np.argsort(-mass, kind="stable")
-    rows, cols = rows[order], cols[order]
-    by_node: dict[int, set[int]] = {}
-    for k, (i, j) in enumerate(zip(rows.tolist(), cols.tolist())):
-        by_node.setdefault(i, set()).add(k)
-        by_node.setdefault(~j, set()).add(k)
-    leaves = [node for node, entries in by_node.items() if len(entries) == 1]
-    picked: list[int] = []
-    while leaves:
-        entries = by_node[leaves.pop()]
-        if not entries:
-            continue
-        k = entries.pop()
-        picked.append(k)
-        for node in (int(rows[k]), ~int(cols[k])):
-            by_node[node].discard(k)
-            if len(by_node[node]) == 1:
-                leaves.append(node)
-    rest = sorted(set(range(len(rows))) - set(picked))
-    return rows[picked + rest], cols[picked + rest]
-
-
 def _only_plan(problem: TransportProblem) -> Flow:
     """One atom on one side: the product plan."""
     n, m = problem.shape
@@ -110,12 +82,16 @@ def _only_plan(problem: TransportProblem) -> Flow:
     return Flow(rows, cols, mass, g, None, 40 * n * m)
 
 
-def _solve(problem: TransportProblem, matrix: Array, first: tuple[Array, Array] | None) -> Flow:
+def _solve(problem: TransportProblem, matrix: Array) -> Flow:
     from ..kernels import network_simplex as kernel
 
     n, m = matrix.shape
-    small = n * m <= FULL_ARCS
-    if small:
+    small, start, check = n * m <= FULL_ARCS, problem.start, problem.watch.check
+    first = None if start is None else forest_order(start.rows, start.cols, n, m)
+    if start is not None and np.isfinite(start.g).all() and start.g.any():
+        g0 = start.g
+        f0 = (matrix - g0).min(axis=1)
+    elif small:
         f0 = matrix.min(axis=1)
         g0 = (matrix - f0[:, None]).min(axis=0)
     else:
@@ -129,8 +105,15 @@ def _solve(problem: TransportProblem, matrix: Array, first: tuple[Array, Array] 
     tree, root = _starting_tree(problem, matrix, f0, g0, near, first)
     arcs = _all_arcs(matrix, f0, g0) if small else near
     size = matrix.nbytes
+
+    def reached() -> Flow:
+        rows, cols, child = tree_arcs(tree, n)
+        return Flow(rows, cols, tree[child, kernel.FLOW], tree_potential(tree, root, n, reduced)[n:] + g0)
+
+    problem.watch.reached = reached
     while True:
-        potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, root, reduced)
+        check(f"{len(arcs.heads)} of {n * m} arcs")
+        potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, root, reduced, check)
         size = max(size, matrix.nbytes + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
         if small or not _add_violated(matrix, f0, g0, potential, arcs):
             break
@@ -145,7 +128,7 @@ def _resampled(problem: TransportProblem, matrix: Array) -> tuple[Array, Array, 
     at = (np.arange(size) * 2 + 1) * (problem.total // (2 * size))
     rows = np.searchsorted(np.cumsum(problem.row_mass), at, side="right")
     cols = np.searchsorted(np.cumsum(problem.col_mass), at, side="right")
-    matching = match(matrix[np.ix_(rows, cols)])
+    matching = match(matrix[np.ix_(rows, cols)], check=problem.watch.check)
     g = np.full(m, -np.inf)
     g[cols] = matching.v
     f = (matrix - g).min(axis=1)
