@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from . import measures
-from .certificate import Bounds, certify_assignment, unscale, unscale_array
+from .certificate import certify_assignment, unscale, unscale_array
 from .costs import DenseCost
 from .problem import Array, Assignment, NotConverged
-from .solvers.assignment import Matching, match
-from .solvers.small_assignment import GAP, SLOTS, SMALL, match_small
+from .solvers.assignment import market_of
+from .solvers.market import Market, solve
+from .solvers.small_assignment import GAP, SLOTS, SMALL, match_small, prove
 
 RTOL = 1e-9
 
@@ -84,7 +86,7 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
 
 def _one(array: Array, sign: float) -> Assignment:
     """One problem; a small one in a single compiled call."""
-    if array.ndim == 2 and 0 < array.shape[0] <= array.shape[1] and array.shape[0] <= SMALL and _plain(array):
+    if array.ndim == 2 and 0 < array.shape[0] <= array.shape[1] and _small(array.shape) and _plain(array):
         cols, numbers, irregular = match_small(array[None], sign)
         if not irregular:
             n, found = len(array), numbers[0]
@@ -92,8 +94,18 @@ def _one(array: Array, sign: float) -> Assignment:
             if gap <= RTOL:
                 u, v = found[SLOTS : SLOTS + n], found[SLOTS + n :]
                 return Assignment(np.arange(n), cols[0], cost, u, v, lower, upper, gap)
-    matrix = measures.cost_matrix(array, sign=sign)
-    return _certified(matrix, sign, match(matrix, sign=sign))
+    if array.ndim != 2 or 0 in array.shape:
+        measures.cost_matrix(array)  # says what is wrong
+    market = market_of(array, sign)
+    if not market.survey.numbers:
+        market = market_of(measures.cost_matrix(array, sign=sign), sign)
+    with closing(market):
+        solve(market)
+        return _certified(market)
+
+
+def _small(shape: tuple[int, ...]) -> bool:
+    return min(shape) <= SMALL and max(shape) <= 2 * SMALL
 
 
 def _plain(array: Array) -> bool:
@@ -102,7 +114,7 @@ def _plain(array: Array) -> bool:
 
 def _many(array: Array, sign: float) -> Any:
     """A batch: small problems by threads over them, others one after the other, each by all threads."""
-    if min(array.shape[1:]) > SMALL:
+    if not _small(array.shape[1:]):
         return _one_by_one(array, sign)
     turned = array.shape[1] > array.shape[2]
     wide = array.transpose(0, 2, 1) if turned else array
@@ -130,32 +142,35 @@ def _one_by_one(array: Array, sign: float) -> Assignment:
     return _stacked(found)
 
 
-def _certified(matrix: Array, sign: float, found: Matching) -> Assignment:
+def _certified(market: Market) -> Assignment:
     """The proof of one matching, in the user's units and sense."""
-    cost = DenseCost(matrix, sign=sign)
-    rows = np.flatnonzero(found.col_of_row >= 0)
-    cols = found.col_of_row[rows]
-    exponent = cost.exponent
-    scaled_u, scaled_v = unscale_array(found.u, -exponent), unscale_array(found.v, -exponent)
-    if matrix.shape[0] <= matrix.shape[1]:
-        u, v, bounds = certify_assignment(cost, rows, cols, scaled_u, scaled_v)
-    else:
-        v, u, bounds = certify_assignment(cost.T, cols, rows, scaled_v, scaled_u)
+    cols, rows = market.col_of_row, np.arange(len(market.col_of_row))
+    cost = DenseCost(market.cost, market.sign, extremes=(market.survey.low, market.survey.high))
+    cost_sum, lower, upper, gap, u, v = _proof_of_scaled(cost, market) if cost.shift else prove(market)
+    if not gap <= RTOL:
+        raise NotConverged(_apart(min(lower, upper), max(lower, upper), gap), min(lower, upper), max(lower, upper))
+    if market.turned:
+        rows = np.argsort(cols)
+        rows, cols, u, v = cols[rows], rows, v, u
+    return Assignment(rows, cols, cost_sum, u, v, lower, upper, gap)
+
+
+def _proof_of_scaled(cost: DenseCost, market: Market) -> tuple[float, float, float, float, Array, Array]:
+    """The same numbers as `prove` for costs of which some are so large or small that they are scaled first."""
+    sign, exponent, cols = market.sign, cost.exponent, market.col_of_row
+    u, v, bounds = certify_assignment(cost, cols, unscale_array(market.v, -exponent))
     lower, upper = unscale(bounds.lower, exponent, -1), unscale(bounds.upper, exponent, +1)
-    if not bounds.gap <= RTOL:
-        raise NotConverged(_apart(lower, upper, bounds), lower, upper)
-    total = unscale(float(np.sum(cost.entries(rows, cols))), exponent)
+    total = unscale(float(np.sum(cost.entries(np.arange(len(cols)), cols))), exponent)
     total = min(max(total, lower), upper)
     if sign < 0:
         lower, upper = -upper, -lower
-    u, v = sign * unscale_array(u, exponent), sign * unscale_array(v, exponent)
-    return Assignment(rows, cols, sign * total, u, v, lower, upper, bounds.gap)
+    return sign * total, lower, upper, bounds.gap, sign * unscale_array(u, exponent), sign * unscale_array(v, exponent)
 
 
-def _apart(lower: float, upper: float, bounds: Bounds) -> str:
+def _apart(lower: float, upper: float, gap: float) -> str:
     return (
         f"no certified matching: the optimal sum lies in [{lower:.17g}, {upper:.17g}], a relative gap of "
-        f"{bounds.gap:.1e}. Bring the entries of `cost_matrix` to one scale."
+        f"{gap:.1e}. Bring the entries of `cost_matrix` to one scale."
     )
 
 

@@ -313,15 +313,15 @@ def root(cost: float, exponent: float, power: float) -> float:
     return unscale(max(cost, 0.0) ** (1 / power), exponent / power)
 
 
-def certify_assignment(cost: GroundCost, rows: Array, cols: Array, u: Array, v: Array) -> tuple[Array, Array, Bounds]:
-    """(u, v, bounds) of a matching of every row to one column, from prices v of the columns.
+def certify_assignment(cost: GroundCost, cols: Array, v: Array) -> tuple[Array, Array, Bounds]:
+    """(u, v, bounds) of a matching of every row i to cols[i], from prices v of the columns.
 
     With fewer rows than columns no price may be positive: leaving a column out then never beats the dual value.
     """
-    if len(u) < len(v):
+    if len(cols) < len(v):
         v = np.minimum(v, 0.0)
     u = cost.row_transform(v)
-    entries = cost.entries(rows, cols)
+    entries = cost.entries(np.arange(len(cols)), cols)
     total = exact_sum(entries)
     dual = exact_sum(np.concatenate((u, v)))
     size = float(np.abs(u).sum() + np.abs(v).sum())

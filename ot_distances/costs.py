@@ -144,9 +144,21 @@ class DenseCost(_Blockwise):
 
     relative_error = 0.0
 
-    def __init__(self, values: Array, sign: float = 1.0, unit: float = 0.0, shift: int | None = None) -> None:
-        """The user's cost is sign * values * 2**unit; its sign costs no negated copy, its unit no digits."""
+    def __init__(
+        self,
+        values: Array,
+        sign: float = 1.0,
+        unit: float = 0.0,
+        shift: int | None = None,
+        extremes: tuple[float, float] | None = None,
+    ) -> None:
+        """The user's cost is sign * values * 2**unit; its sign costs no negated copy, its unit no digits.
+
+        `extremes` are the least and greatest finite value of sign * values, where they are known.
+        """
         self.values, self.sign, self.unit = values, sign, unit
+        if extremes is not None:
+            self._extremes = extremes
         self.shape = (values.shape[0], values.shape[1])
         self.shift = self._natural_shift() if shift is None else shift
         self.exponent = self.shift + unit
@@ -191,9 +203,9 @@ class DenseCost(_Blockwise):
         n, m = self.shape
         if n * m <= DENSE_ENTRIES or self.shift or not self.values.flags.c_contiguous:
             return super().row_transform(g)
-        from .kernels.shortest_path import row_minima
+        from .kernels.survey import row_minima
 
-        f, step = np.empty(n), max(1, SLICE_ENTRIES // m)
+        f, step = np.full(n, -np.inf), max(1, SLICE_ENTRIES // m)
         for first in range(0, n, step):
             row_minima(self.values, self.sign, g, first, min(first + step, n), f)
         return rounded_down(f, g)

@@ -22,72 +22,6 @@ STARTING, BIDDING, SEARCHING = 0, 1, 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def column_minima(cost, sign, first, last, v):
-    """Lower v[j] to the minimum of sign * cost[first:last, j]. Modifies v."""
-    m = cost.shape[1]
-    for i in range(first, last):
-        row = cost[i]
-        for j in range(m):
-            c = sign * row[j]
-            v[j] = c if c < v[j] else v[j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _open_column(row, sign, open_v, turn):
-    """A column with sign * row[j] <= open_v[j], or -1. Rows with different `turn` begin at different columns."""
-    m = row.shape[0]
-    blocks = (m + 63) // 64
-    for b in range(turn, turn + blocks):
-        start = b % blocks * 64
-        hits = 0
-        if start + 64 <= m:
-            for k in range(64):
-                hits += sign * row[start + k] <= open_v[start + k]
-        else:
-            for j in range(start, m):
-                hits += sign * row[j] <= open_v[j]
-        if hits > 0:
-            j = start
-            while sign * row[j] > open_v[j]:
-                j += 1
-            return j
-    return -1
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def match_cheapest(cost, sign, v, first, last, move, open_v, col_of_row, row_of_col):
-    """Match the free rows of first..last to free columns that cost them no more than v, where there are any.
-
-    With `move` a row may also take such a column from another row that finds another. `open_v` is v on free columns and
-    -inf on others. Modifies open_v, col_of_row and row_of_col; returns the number of matches.
-    """
-    m = cost.shape[1]
-    found = 0
-    for i in range(first, last):
-        if col_of_row[i] >= 0:
-            continue
-        col = _open_column(cost[i], sign, open_v, i)
-        if col < 0 and move:
-            for j in range(m):
-                if sign * cost[i, j] <= v[j]:
-                    other = row_of_col[j]
-                    col = _open_column(cost[other], sign, open_v, i)
-                    if col >= 0:
-                        col_of_row[i] = j
-                        row_of_col[j] = i
-                        col_of_row[other] = col
-                        row_of_col[col] = other
-                        break
-        elif col >= 0:
-            col_of_row[i] = col
-            row_of_col[col] = i
-        if col >= 0:
-            open_v[col] = -np.inf
-            found += 1
-    return found
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbers, state, max_bids, budget, work):
     """Match every row of `cost` (n, m), n <= m, at least total `sign * cost`, reading about `work` entries in a call.
 
@@ -108,6 +42,8 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     whole = m // LANES * LANES
     dist = reals[0]
     open_v = reals[1]
+    # The last columns as arrays of their own: indices from 0, which become vector instructions
+    v_rest, dist_rest, open_rest = v[whole:], dist[whole:], open_v[whole:]
     settled_dist = reals[2]
     low = reals[3]
     next_low = reals[4]
@@ -167,8 +103,9 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 worse = low[k] if h < low[k] else h
                 low[k] = h if h < low[k] else low[k]
                 next_low[k] = worse if worse < next_low[k] else next_low[k]
+        row_rest = row[whole:]
         for k in range(m - whole):
-            h = sign * row[whole + k] - v[whole + k]
+            h = sign * row_rest[k] - v_rest[k]
             worse = low[k] if h < low[k] else h
             low[k] = h if h < low[k] else low[k]
             next_low[k] = worse if worse < next_low[k] else next_low[k]
@@ -250,11 +187,11 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                     x = x if x < dist[j] else dist[j]
                     dist[j] = x
                     low[k] = x if x < low[k] else low[k]
+            row_rest = row[whole:]
             for k in range(m - whole):
-                j = whole + k
-                x = base + (sign * row[j] - open_v[j])
-                x = x if x < dist[j] else dist[j]
-                dist[j] = x
+                x = base + (sign * row_rest[k] - open_rest[k])
+                x = x if x < dist_rest[k] else dist_rest[k]
+                dist_rest[k] = x
                 low[k] = x if x < low[k] else low[k]
             reached = np.inf
             for k in range(LANES):
@@ -312,26 +249,3 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     for i in range(n):
         u[i] = sign * cost[i, col_of_row[i]] - v[col_of_row[i]]
     return DONE
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def row_minima(cost, sign, v, first, last, u):
-    """u[i] = least of sign * cost[i, j] - v[j] over all j, for the rows first..last."""
-    m = cost.shape[1]
-    whole = m // LANES * LANES
-    low = np.empty(LANES)
-    for i in range(first, last):
-        row = cost[i]
-        for k in range(LANES):
-            low[k] = np.inf
-        for start in range(0, whole, LANES):
-            for k in range(LANES):
-                h = sign * row[start + k] - v[start + k]
-                low[k] = h if h < low[k] else low[k]
-        for k in range(m - whole):
-            h = sign * row[whole + k] - v[whole + k]
-            low[k] = h if h < low[k] else low[k]
-        best = np.inf
-        for k in range(LANES):
-            best = low[k] if low[k] < best else best
-        u[i] = best

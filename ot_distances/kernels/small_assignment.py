@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from .shortest_path import HUGE, LANES, RUNNING, STATE_SLOTS, augment
+from .survey import row_minima
 
 # What stands before the duals in `numbers`
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
@@ -47,9 +48,14 @@ def solve_many(costs, sign, first, last, slack, share, cols, numbers):
             status = augment(
                 filled, sign, n == m, u, v, cols[b], row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
             )
+        for j in range(width):
+            v[j] = min(v[j], 0.0) if n < m else v[j]
+        for i in range(n):
+            u[i] = -np.inf
+        row_minima(filled, sign, v, 0, n, u)
         for j in range(m):
             numbers[b, SLOTS + n + j] = v[j]
-        _prove(costs[b], sign, slack, share, cols[b], u, numbers[b, SLOTS + n :], numbers[b])
+        prove(filled, sign, slack, share, cols[b], u, numbers[b, SLOTS + n :], numbers[b])
     return irregular
 
 
@@ -68,24 +74,22 @@ def _regular(cost, filled):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _prove(cost, sign, slack, share, cols, u, v, bounds):
-    """u by the c-transform, rounded down; the sums of both sides in twice the precision (Ogita, Rump & Oishi 2005)."""
-    n, m = cost.shape
+def prove(cost, sign, slack, share, cols, u, v, bounds):
+    """Fill `bounds` for a matching, from the prices v and the least reduced costs u, which are rounded down first.
+
+    Both sides are added up in twice the precision (Ogita, Rump & Oishi, SIAM J. Sci. Comput. 2005). u and v become
+    those of the user's sense.
+    """
+    n, m = u.shape[0], v.shape[0]
     primal, primal_rest, dual, dual_rest, size = 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(m):
-        if n < m:
-            v[j] = min(v[j], 0.0)
         total = dual + v[j]
         back = total - dual
         dual_rest += (dual - (total - back)) + (v[j] - back)
         dual = total
         size += abs(v[j])
     for i in range(n):
-        best = np.inf
-        for j in range(m):
-            h = sign * np.float64(cost[i, j]) - v[j]
-            best = h if h < best else best
-        u[i] = best - abs(best) * 2.0**-52
+        u[i] -= abs(u[i]) * 2.0**-52
         total = dual + u[i]
         back = total - dual
         dual_rest += (dual - (total - back)) + (u[i] - back)

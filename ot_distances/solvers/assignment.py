@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,21 +73,34 @@ def match(
     ValueError
         No matching of min(n, m) allowed pairs exists; the text names rows that compete for too few columns.
     """
-    n, m = cost.shape
-    turned = n > m or (n == m and cost.flags.f_contiguous and not cost.flags.c_contiguous)
-    wide = _readable(cost.T if turned else cost)
-    copied = 0 if wide.base is cost or wide is cost or np.may_share_memory(wide, cost) else wide.nbytes
-    if min(n, m) <= SMALL:
-        return _match_small(wide, sign, turned, copied)
-    market = Market(wide, sign, turned, _threads(threads, n * m), check)
+    if min(cost.shape) <= SMALL:
+        return _match_small(cost, sign)
+    market = market_of(cost, sign, threads, check)
     opened(market)
-    try:
-        method = solve(market, None if turned else v)
-    finally:
-        market.close()
-    if turned:
+    with closing(market):
+        method = solve(market, None if market.turned else v)
+    copied = 0 if np.may_share_memory(market.cost, cost) else market.cost.nbytes
+    if market.turned:
         return Matching(market.row_of_col, market.v, market.u, method, market.bytes + copied)
     return Matching(market.col_of_row, market.u, market.v, method, market.bytes + copied)
+
+
+def market_of(cost: Array, sign: float, threads: int | None = None, check: Callable[[], None] = lambda: None) -> Market:
+    """The problem as the solver wants it, surveyed: no more rows than columns, rows contiguous."""
+    turned = _turned(cost)
+    if turned and cost.flags.c_contiguous and cost.dtype in (np.float32, np.float64):
+        from ..kernels.survey import transpose
+
+        wide = np.empty(cost.shape[::-1], dtype=cost.dtype)
+        transpose(cost, wide)
+    else:
+        wide = _readable(cost.T if turned else cost)
+    return Market(wide, sign, turned, _threads(threads, cost.size), check)
+
+
+def _turned(cost: Array) -> bool:
+    n, m = cost.shape
+    return n > m or (n == m and cost.flags.f_contiguous and not cost.flags.c_contiguous)
 
 
 def assignment(problem: TransportProblem) -> Flow:
@@ -132,10 +146,13 @@ def _readable(cost: Array) -> Array:
     return np.ascontiguousarray(cost)
 
 
-def _match_small(cost: Array, sign: float, turned: bool, copied: int) -> Matching:
-    """`match` for n <= m, in one call of one kernel."""
+def _match_small(given: Array, sign: float) -> Matching:
+    """`match` in one call of one kernel."""
     from ..kernels import shortest_path as kernel
 
+    turned = _turned(given)
+    cost = _readable(given.T if turned else given)
+    copied = 0 if np.may_share_memory(cost, given) else cost.nbytes
     n, m = cost.shape
     width = -(-m // kernel.LANES) * kernel.LANES
     square = n == m

@@ -10,28 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..problem import Array
+from .survey import Survey, survey
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
 # Rows whose costs are added up at one time, and rows that are read ahead of their bids (in problems of so many rows).
 PORTION, AHEAD, MANY = 512, 128, 2000
 UNBOUNDED = np.iinfo(np.int64).max // 4
+CONSTANT, MONGE = "none: all costs are equal", "in order: a Monge array"
 DENSE = "shortest augmenting paths"
 BY_LISTS = "shortest augmenting paths on candidate lists"
 BY_TIES = "greedy matching of column minima, shortest augmenting paths"
 BY_AUCTION = "auction with eps scaling, shortest augmenting paths"
 
 # All budgets are per row. Up to MIDDLE rows the dense method goes first, and so it does where n < m: its bids, and the
-# rows that it may read if n = m or n < m.
-MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE = 640, 3, 80, 8
-# Rows with many equally good columns: at most the part FEW left free by the greedy matching is searched densely.
-FEW, DENSE_FEW, TIED = 0.04, 5, (2, 2)
+# rows that it may read if n = m or n < m; its bids may leave the part LOST without a column.
+MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE, LOST = 640, 3, 80, 8, 0.75
+# Rows with many equally good columns list TIES of them. The part FEW or less left free by these is searched densely.
+TIES, FEW, DENSE_FEW, TIED = 8, 0.04, 5, (2, 2)
 # On lists, FIRST_BIDS leave more than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart
 # clouds and the like. The searches may settle so many columns and read so many rows: TRIAL, which also brings the
 # lists up to date, TRIAL again, and LIMIT where the second trial served more than PROMISING of the free rows. WIDE is
@@ -47,11 +48,12 @@ COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
 class Market:
     """A problem with n <= m and the state of its solution; the kernels write into the arrays."""
 
-    cost: Array
+    cost: Array  # C-ordered float32 or float64
     sign: float
     turned: bool  # rows here are columns to the user
     threads: int
     check: Callable[[], None] = lambda: None  # called between slices of work
+    survey: Survey = field(init=False)
     u: Array = field(init=False)
     v: Array = field(init=False)
     col_of_row: Array = field(init=False)
@@ -64,6 +66,7 @@ class Market:
         self.u, self.v = np.zeros(n), np.zeros(m)
         self.bytes = 0
         self.part_all()
+        self.survey = survey(self.cost, self.sign, self.in_slices)
 
     def close(self) -> None:
         """Let the threads go, without waiting for work that nobody needs any more after a Ctrl-C."""
@@ -103,23 +106,26 @@ class Market:
 
     def start_at_minima(self) -> None:
         """v = least cost of each column. With n < m it stays 0: the price of a column that nobody takes."""
-        from ..kernels.shortest_path import column_minima
-
         n, m = self.cost.shape
-        if n < m:
-            self.v[:] = 0.0
-            return
-        parts: list[Array] = []
-
-        def work(first: int, last: int) -> None:
-            least = np.full(m, np.inf)
-            column_minima(self.cost, self.sign, first, last, least)
-            parts.append(least)
-
-        self.in_slices(work)
-        np.minimum.reduce(parts, out=self.v)
+        self.v[:] = self.survey.least if n == m else 0.0
         if np.isinf(self.v).any():
             raise self.impossible([-1 - int(np.argmax(np.isinf(self.v)))], [])
+
+    def least_reduced(self, v: Array) -> Array:
+        """Bounds below sign * cost_ij - v_j in every row, attained at the pairs of an optimal matching.
+
+        Only rows for which the survey does not tell are read once more.
+        """
+        from ..kernels import survey as kernel
+
+        n, m = self.cost.shape
+        found, u = self.survey, np.full(n, -np.inf)
+        if n < m:
+            kernel.known_minima(self.cost, self.sign, v, self.col_of_row, found.choice, found.least, found.second, u)
+        elif np.array_equal(v, found.least):  # then all are >= 0
+            u[self.sign * self.cost[np.arange(n), self.col_of_row] == v[self.col_of_row]] = 0.0
+        self.in_slices(lambda first, last: kernel.row_minima(self.cost, self.sign, v, first, last, u))
+        return u
 
 
 def impossible(shape: tuple[int, ...], turned: bool, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
@@ -161,6 +167,12 @@ def solve(market: Market, v: Array | None = None) -> str:
     With prices v that are nearly optimal (n = m) the candidate lists are the first.
     """
     n, m = market.cost.shape
+    if market.survey.finite and market.survey.low == market.survey.high:
+        market.col_of_row[:], market.row_of_col[:n] = np.arange(n), np.arange(n)
+        market.u[:], market.v[:] = (0.0, market.survey.low) if n == m else (market.survey.low, 0.0)
+        return CONSTANT
+    if n == m and _in_order(market):
+        return MONGE
     if v is not None:
         market.v[:] = v
         return _by_lists(market, False)
@@ -177,25 +189,56 @@ def solve(market: Market, v: Array | None = None) -> str:
     return _by_lists(market, tied) if n == m else _wide_by_lists(market)
 
 
+def _in_order(market: Market) -> bool:
+    """Match the rows of a Monge array to the columns in their order, or to those in reverse; False where it is none.
+
+    G. Monge, 1781; A. J. Hoffman, On simple linear programming problems, Proc. Symposia in Pure Mathematics, 1963.
+    """
+    from ..kernels.survey import monge
+
+    order = monge(market.cost, market.sign)
+    if order == 0:
+        return False
+    rows = np.arange(len(market.u))
+    cols = rows[::order]
+    market.col_of_row[:], market.row_of_col[cols] = cols, rows
+    matched = market.sign * market.cost[rows, cols].astype(np.float64)
+    market.v[cols[0]] = 0.0
+    # Neighbours in the order are as good a choice, and all others follow from the property.
+    market.v[cols[1:]] = np.cumsum(market.sign * market.cost[rows[:-1], cols[1:]].astype(np.float64) - matched[:-1])
+    market.u[:] = matched - market.v[cols]
+    return True
+
+
 def _dense(market: Market, most_bids: float, most_reads: float) -> bool:
     """Jonker and Volgenant's method on the matrix; False where a budget (rows read, per row) did not suffice.
 
     With no bids it goes on from a matching along tight edges, and the prices v and u = 0 that go with it.
     """
     from ..kernels import shortest_path
+    from ..kernels.survey import first_bids
 
     kernel: Any = shortest_path
     n, m = market.cost.shape
     space, state = workspace(m)
-    space[1][0, :n] = np.arange(n)[::-1]
-    state[kernel.PHASE], state[kernel.QUEUED] = kernel.BIDDING, n if most_bids else 0
     market.holds(8 * (2 * n + 9 * m))
     budget = [int(min(UNBOUNDED, k * n)) for k in (most_bids, most_reads)]
     duals = market.u, market.v, market.col_of_row, market.row_of_col
-    status = kernel.RUNNING
-    while status == kernel.RUNNING:
-        status = kernel.augment(market.cost, market.sign, n == m, *duals, *space, state, *budget, SLICE)
-        market.check()
+    queue, queued = space[1][0], 0
+    if n < m and most_bids:
+        found = market.survey
+        queued = first_bids(found.choice, found.least, found.second, *duals, queue)
+    elif most_bids:
+        queue[:n] = np.arange(n)[::-1]
+        queued = n
+    state[kernel.PHASE], state[kernel.QUEUED] = kernel.BIDDING, queued
+    for reads in (0, budget[1]):  # first the bids alone, for a look at what they leave
+        status = kernel.RUNNING
+        while status == kernel.RUNNING:
+            status = kernel.augment(market.cost, market.sign, n == m, *duals, *space, state, budget[0], reads, SLICE)
+            market.check()
+        if status != kernel.SPENT or np.count_nonzero(market.col_of_row < 0) > LOST * n:
+            break
     if status == kernel.INFEASIBLE:
         raise market.impossible(*violators(state, space[1], market.row_of_col))
     return bool(status == kernel.DONE)
@@ -274,25 +317,21 @@ def _fill_up(market: Market) -> None:
 
 def _by_ties(market: Market) -> bool:
     """Match rows to columns that are cheapest in them, if nearly every row has such a one: integers of small range."""
-    from ..kernels.shortest_path import match_cheapest
+    from ..kernels.augmenting_paths import match_tight
+    from ..kernels.survey import cheapest
 
-    n, m = market.cost.shape
-    open_v = market.v.copy()
+    n = len(market.u)
+    near, near_cost = np.empty((n, TIES), dtype=np.int32), np.empty((n, TIES), dtype=market.cost.dtype)
+    length = np.empty(n, dtype=np.int32)
+    lists = near, near_cost, length
     sample = min(64, n)
-    ends = [*range(0, n, max(1, SLICE // m)), n]
-
-    def sweep(first: int, last: int, move: bool) -> int:
-        found: int = match_cheapest(
-            market.cost, market.sign, market.v, first, last, move, open_v, market.col_of_row, market.row_of_col
-        )
-        return found
-
-    if sweep(0, sample, False) < 0.9 * sample:
-        market.part_all()
+    cheapest(market.cost, market.sign, market.v, 0, sample, *lists)
+    if np.count_nonzero(length[:sample]) < 0.9 * sample:
         return False
-    for move in (False, True):
-        for first, last in pairwise(ends):
-            sweep(first, last, move)
+    market.in_slices(lambda first, last: cheapest(market.cost, market.sign, market.v, first, last, *lists))
+    spaces = np.empty((4, n), dtype=np.intp)
+    duals = market.u, market.v, market.col_of_row, market.row_of_col
+    match_tight(market.cost, market.sign, 0.0, *duals, *lists, np.full(n, np.inf), *spaces)
     return True
 
 

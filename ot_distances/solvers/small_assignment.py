@@ -1,4 +1,4 @@
-"""Small assignment problems, one or a batch: matching, duals and proof in one compiled call."""
+"""Small assignment problems, one or a batch, solved and proven in one compiled call; and the proof of large ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from ..certificate import POTENTIAL_SHARE, SUM_SLACK
 from ..problem import Array
+from .market import Market
 
-# Up to this many rows or columns the dense method is the fastest, and its one call short enough for Ctrl-C.
-SMALL = 128
+# Up to this many rows the dense method is the fastest, and its one call short enough for Ctrl-C.
+SMALL = 300
 
 # Entries of a batch that make another thread worth its start, and that one slice of it may hold.
 ENTRIES_A_THREAD = 100_000
@@ -27,6 +28,18 @@ def _kernel() -> Any:
     from ..kernels.small_assignment import solve_many
 
     return solve_many
+
+
+def prove(market: Market) -> tuple[float, float, float, float, Array, Array]:
+    """Cost, lower and upper bound, gap, u and v of a solved market, in the user's sense."""
+    from ..kernels.small_assignment import prove as kernel
+
+    n, m = market.cost.shape
+    v = np.minimum(market.v, 0.0) if n < m else market.v.copy()
+    u, bounds = market.least_reduced(v), np.empty(SLOTS)
+    kernel(market.cost, market.sign, SUM_SLACK, POTENTIAL_SHARE, market.col_of_row, u, v, bounds)
+    cost, lower, upper, gap = bounds.tolist()
+    return cost, lower, upper, gap, u, v
 
 
 def match_small(costs: Array, sign: float, threads: int = 1) -> tuple[Array, Array, int]:

@@ -1,0 +1,69 @@
+"""What one pass over a cost matrix tells before it is solved: its range, and where it is cheapest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..problem import Array
+
+Slices = Callable[[Callable[[int, int], None]], None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Of sign * cost with shape (n, m), n <= m.
+
+    Attributes
+    ----------
+    low, high : float
+        Least and greatest finite entry; 0 and 0 where there is none.
+    finite : bool
+        All entries are finite. (False may also say that a sum of them overflows.)
+    numbers : bool
+        No entry is nan or -inf. (False may also say that sums of them overflow both ways.)
+    least : ndarray of float64, shape (m,) if n = m, else (n,)
+        Least entry of every column; or, with n < m, of every row.
+    choice, second : ndarray, shape (n,), or of no length if n = m
+        The column of the least entry of every row, -1 for none, and the second least.
+    """
+
+    low: float
+    high: float
+    finite: bool
+    numbers: bool
+    least: Array
+    choice: Array
+    second: Array
+
+
+def survey(cost: Array, sign: float, in_slices: Slices) -> Survey:
+    """Read the C-ordered float32 or float64 matrix `cost` once; `in_slices` deals its rows out to threads."""
+    from ..kernels import survey as kernel
+
+    n, m = cost.shape
+    square = n == m
+    width = m if square else kernel.LANES
+    parts: list[Array] = []
+    choice, of_rows = np.empty(0 if square else n, dtype=np.intp), np.empty((2, 0 if square else n))
+
+    def work(first: int, last: int) -> None:
+        part = np.array([[math.inf], [-math.inf], [0.0]]).repeat(width, axis=1)
+        if square:
+            kernel.columns(cost, sign, first, last, *part)
+        else:
+            kernel.rows(cost, sign, first, last, choice, *of_rows, *part[1:])
+        parts.append(part)
+
+    in_slices(work)
+    found = np.stack(parts)
+    least = found[:, 0].min(axis=0) if square else of_rows[0]
+    low, high = float(least.min()), float(found[:, 1].max())
+    total = found[:, 2]
+    numbers = low > -math.inf and not np.isnan(total).any()
+    if low > high:  # all pairs are forbidden
+        low = high = 0.0
+    return Survey(low, high, bool(np.isfinite(total).all()), numbers, least, choice, of_rows[1])
