@@ -13,6 +13,7 @@ from naive import brute_force_rectangular
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+import ot_distances.assignment as doors
 from ot_distances import linear_assignment
 from ot_distances.solvers import assignment, market
 from ot_distances.solvers.assignment import match
@@ -271,3 +272,64 @@ def test_ctrl_c_stops_the_solver_at_once(family, rng):
         while True:  # however fast the machine
             match(cost)
     assert time.monotonic() - sent[0] < 2
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (31, 31), (40, 40), (30, 77), (77, 30), (129, 130)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_problems_of_any_size_may_go_without_the_compiled_shortcut(family, shape, sign, monkeypatch, rng):
+    """What large problems go through, from the survey to the proof, on small ones."""
+    monkeypatch.setattr(doors, "SMALL", 0)
+    cost = sign * FAMILIES[family](*shape, rng)
+    n, m = shape
+    try:
+        wanted = cost[linear_sum_assignment(cost, maximize=sign < 0)].sum()
+    except ValueError:
+        with pytest.raises(ValueError, match="must allow a matching"):
+            linear_assignment(cost, maximize=sign < 0)
+        return
+    found = linear_assignment(cost, maximize=sign < 0)
+    assert found.cost == pytest.approx(wanted, rel=1e-13, abs=1e-13)
+    assert found.lower <= found.cost <= found.upper
+    assert (np.diff(found.rows) > 0).all() and len(set(found.cols.tolist())) == min(n, m)
+    with np.errstate(invalid="ignore"):
+        slack = sign * (cost - found.u[:, None] - found.v)
+    assert np.nanmin(slack) >= -4 * np.spacing(np.abs(found.u).max() + np.abs(found.v).max())
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_sorted_points_on_a_line_are_matched_in_order(sign, reverse, rng):
+    x, y = (np.sort(rng.integers(0, 10_000, 400).astype(float)) for _ in range(2))
+    cost = (x[:, None] - (y[::-1] if reverse else y)) ** 2
+    by = assignment.market_of(cost, sign)
+    assert market.solve(by) == market.MONGE
+    found = linear_assignment(cost, maximize=sign < 0)
+    assert found.cost == cost[linear_sum_assignment(cost, maximize=sign < 0)].sum()
+    assert found.gap <= 1e-12
+
+
+def test_one_pair_out_of_order_is_seen():
+    cost = np.outer(np.arange(400.0), np.arange(400.0))
+    cost[399, 399] = -1.0
+    by = assignment.market_of(cost, 1.0)
+    assert market.solve(by) != market.MONGE
+    assert linear_assignment(cost).cost == cost[linear_sum_assignment(cost)].sum()
+
+
+def test_a_survey_sees_what_is_no_number(rng):
+    for shape in ((301, 301), (302, 301), (301, 900)):
+        for bad in (np.nan, -np.inf):
+            for place in ((0, 0), (shape[0] - 1, shape[1] - 1), (17, 200)):
+                cost = rng.random(shape)
+                cost[place] = bad
+                with pytest.raises(ValueError, match=rf"cost_matrix\[{place[0]}, {place[1]}\] = "):
+                    linear_assignment(cost)
+
+
+def test_sums_that_overflow_are_not_taken_for_nan():
+    cost = np.full((302, 302), 1.5e308)
+    cost[:, ::2] = -1.5e308
+    cost[3, 5] = np.inf
+    found = linear_assignment(cost)
+    assert abs(found.cost) <= 1e295
