@@ -15,6 +15,7 @@ from ..costs import METRICS
 from ..problem import Array, Transport
 from ..solvers import METHODS
 from .output import check_picture, columns_of, save
+from .report import check_report, write_report
 
 ABOUT = "every distance between two data files"
 # The root of a covariance of more dimensions takes minutes.
@@ -31,6 +32,7 @@ examples:
   ot-distances compare real.npy fake.npy
   ot-distances compare before.csv after.csv --p 3 --metric cityblock
   ot-distances compare x.npy y.npy --weights-x wx.npy --weights-y wy.npy --plot plan.png
+  ot-distances compare real.npy fake.npy --report comparison.html
   ot-distances compare x.npz y.npz --json | python -m json.tool
 """
 
@@ -49,11 +51,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the plan there (.png, .pdf, .svg): of W_2, or of --p if given"
     )
+    command.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a page there (.html) with tables, pictures and certificates",
+    )
 
 
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if args.plot is not None:
         check_picture(args.plot, "--plot")
+    if args.report is not None:
+        check_report(args.report)
     x, y = read_data(args.x, args.weights_x), read_data(args.y, args.weights_y)
     if x.points.shape[1] != y.points.shape[1]:
         raise ValueError(
@@ -71,11 +81,15 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "gaussian_wasserstein": _gaussian(x, y),
         "divergences": _divergences(x, y),
         "picture": None,
+        "report": None,
     }
     if args.plot is not None:
         report["plotted_order"] = args.p or max(p for p in transports)
         save(transports[report["plotted_order"]].plot(), args.plot)
         report["picture"] = str(args.plot)
+    if args.report is not None:
+        write_report(args.report, report, x, y, transports)
+        report["report"] = str(args.report)
     return report, _compare_text(report)
 
 
@@ -200,6 +214,8 @@ def _compare_text(report: dict[str, Any]) -> str:
             lines.append(f"{name:<13} {divergences[key]:.6g}")
     if report["picture"]:
         lines += ["", f"picture of the plan of W_{report['plotted_order']:g}: {report['picture']}"]
+    if report["report"]:
+        lines += ["", f"report: {report['report']}"]
     return "\n".join(lines)
 
 

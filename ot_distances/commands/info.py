@@ -26,12 +26,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    import platform
-
     threads = require("numba", "info").config.NUMBA_NUM_THREADS
     report = {
         "ot_distances": version_of("ot_distances"),
-        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "python": python(),
         "cpu": f"{cpu()}, {cores()} cores to use",
         "threads": f"numba {threads}, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}",
         "kernel cache": _kernel_cache(),
@@ -60,6 +58,12 @@ def version_of(package: str) -> str:
         return version(names[0])
     except PackageNotFoundError:
         return "not installed"
+
+
+def python() -> str:
+    import platform
+
+    return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
 def cpu() -> str:

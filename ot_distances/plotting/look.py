@@ -34,7 +34,7 @@ LOOK: dict[str, Any] = {
 COLUMN = (3.4, 2.7)  # inches: one column of a two-column page
 SQUARE = (3.4, 3.4)
 ARROWS = 150  # more cannot be told apart
-MANY = 2000  # more markers than this are stored as pixels in a .svg or .pdf
+MANY = 1000  # more markers than this are stored as pixels in a .svg or .pdf
 
 # Whatever unit the points came in, the pictures have.
 POSITION = "position (unit of the points)"
@@ -59,10 +59,10 @@ def ink() -> Any:
 
 
 def ramp() -> Any:
-    """From a light to a full blue, readable on white and on black."""
-    from matplotlib.colors import LinearSegmentedColormap
+    """From a faint to a full blue: the paper shines through, so that little mass is faint on white and on black."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
-    return LinearSegmentedColormap.from_list("mass", ["#C9DDF0", BLUE, "#003A5D"])
+    return LinearSegmentedColormap.from_list("mass", [to_rgba(BLUE, 0.25), to_rgba(BLUE, 1.0)])
 
 
 def widths(mass: Array) -> Array:

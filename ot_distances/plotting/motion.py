@@ -127,7 +127,7 @@ def _draw_ridges(ax: Any, times: Sequence[float], moments: list[tuple[Array, Arr
 
 def _draw_clouds(ax: Any, times: Sequence[float], moments: list[tuple[Array, Array]]) -> None:
     for t, (points, mass) in zip(times, moments):
-        shown = {"s": 0.6 * sizes(mass), "alpha": 0.7, "rasterized": len(points) > MANY}
+        shown = {"s": 0.6 * sizes(mass), "alpha": 0.7, "rasterized": len(points) * len(times) > MANY}
         ax.scatter(*points.T, color=passage()(t), linewidths=0, **shown)
         ax.plot([], [], "o", color=passage()(t), markersize=4, label=f"{t:.4g}")
     name_plane(ax)

@@ -20,6 +20,7 @@ from .look import (
     fade,
     heaviest,
     in_line_or_plane,
+    ink,
     look,
     name_plane,
     ramp,
@@ -168,8 +169,8 @@ def _draw_matrix(ax: Any, transport: Transport) -> str:
         ax.hlines(np.arange(1, n) - 0.5, -0.5, m - 0.5, color=ax.get_facecolor(), linewidth=1)
         ax.vlines(np.arange(1, m) - 0.5, -0.5, n - 0.5, color=ax.get_facecolor(), linewidth=1)
         for i, j in np.argwhere(cells > 0):
-            dark = cells[i, j] > 0.35 * cells.max()
-            ax.text(j, i, f"{cells[i, j]:.3g}", ha="center", va="center", color="white" if dark else "black")
+            full = cells[i, j] > 0.6 * cells.max()
+            ax.text(j, i, f"{cells[i, j]:.3g}", ha="center", va="center", color="white" if full else ink())
     _draw_marginals(ax, np.bincount(rows, mass, n), np.bincount(cols, mass, m))
     _whole_ticks(ax)
     for spine in ax.spines.values():

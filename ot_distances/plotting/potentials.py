@@ -89,7 +89,9 @@ def _draw_surface(ax: Any, points: Array, height: Array) -> None:
         return
     if surface is not None:
         shading = ax.tricontourf(surface, height, levels=LEVELS, cmap="cividis")
-        ax.tricontour(surface, height, levels=LEVELS, colors="white", linewidths=0.3, alpha=0.6)
+        lines = ax.tricontour(surface, height, levels=LEVELS, colors="white", linewidths=0.3, alpha=0.6)
+        for drawn in (shading, lines):
+            drawn.set_rasterized(len(points) > MANY)
         ax.plot(*points.T, ".", color="black", markersize=1.2, alpha=0.6, rasterized=len(points) > MANY)
     else:
         shading = ax.scatter(*points.T, c=height, cmap="cividis", s=8)
