@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from ._arrays import EXTRAS, require
 
-# The head of a .cu file names what is compiled from it, and the registers that a thread may take:
-# // instantiate: first<float>, first<double>, second; registers: 40
+# The head of a .cu file names what is compiled from it, a line at a time, and the registers that a thread may take:
+# // instantiate: first<float>, second<float>; registers: 40
 INSTANTIATE = re.compile(r"^// instantiate: (.+); registers: (\d+)$", re.MULTILINE)
 
 OPTIONS = ("--std=c++17",)
@@ -99,12 +99,16 @@ def code(source: str) -> str:
 
 def instantiations(text: str) -> dict[str, int]:
     """The kernels that the head of a .cu file names, and the registers that each may take."""
-    return {name: int(limit) for names, limit in INSTANTIATE.findall(text) for name in _split(names)}
+    return {name: limit for group, limit in groups(text) for name in group}
 
 
-def _split(names: str) -> list[str]:
-    """At the commas between kernels, not at those between template arguments."""
-    return [name.strip() for name in re.split(r",(?![^<]*>)", names)]
+def groups(text: str) -> list[tuple[tuple[str, ...], int]]:
+    """The same by lines: what is compiled together, when the first of them is used."""
+    comma = r",(?![^<]*>)"  # not those between template arguments
+    return [
+        (tuple(name.strip() for name in re.split(comma, names)), int(limit))
+        for names, limit in INSTANTIATE.findall(text)
+    ]
 
 
 def _cupy() -> ModuleType:
@@ -127,19 +131,17 @@ def _version(number: int) -> str:
 
 
 @cache
-def _module(source: str) -> Any:
-    text = code(source)
-    return require("cupy", "the GPU").RawModule(
-        code=text, options=OPTIONS, name_expressions=tuple(instantiations(text))
-    )
+def _module(source: str, group: tuple[str, ...]) -> Any:
+    return require("cupy", "the GPU").RawModule(code=code(source), options=OPTIONS, name_expressions=group)
 
 
 @cache
 def _function(source: str, kernel: str, device: int) -> Any:
     """The kernel, compiled at its first use on a kind of device (CuPy keeps the result on disk), and loaded."""
     cupy = require("cupy", "the GPU")
+    (group,) = (names for names, _ in groups(code(source)) if kernel in names)
     try:
-        function = _module(source).get_function(kernel)
+        function = _module(source, group).get_function(kernel)
         static = function.shared_size_bytes
     except RuntimeError as error:  # a fault in the source is none of these
         raise RuntimeError(

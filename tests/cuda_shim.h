@@ -36,7 +36,7 @@ struct Fiber {
     bool fresh;
     State state;
     unsigned thread, mask, source;
-    int site;
+    int site, caller;
     Wish wish;
     uint64_t given, got;
 };
@@ -96,7 +96,8 @@ __attribute__((noinline)) static void resume(Fiber* fiber) {
 __attribute__((noinline)) static uint64_t pause(State state, int site, unsigned mask, Wish wish, uint64_t given,
                                                 unsigned source) {
     Fiber* self = current;
-    self->state = state, self->site = site, self->mask = mask;
+    self->state = state, self->site = self->caller ? self->caller : site, self->mask = mask;
+    self->caller = 0;
     self->wish = wish, self->given = given, self->source = source;
     if (!_setjmp(self->here)) _longjmp(scheduler, 1);
     return current->got;
@@ -222,7 +223,7 @@ static void open(Block& block, unsigned index, unsigned slot) {
         while (pool.size() <= place) pool.push_back(std::make_unique<Fiber>());
         Fiber* fiber = block.fibers[t] = pool[place].get();
         if (!fiber->stack) fiber->stack.reset(new char[STACK]);
-        fiber->fresh = true, fiber->state = READY, fiber->thread = t;
+        fiber->fresh = true, fiber->state = READY, fiber->thread = t, fiber->caller = 0;
         getcontext(&fiber->entry);
         fiber->entry.uc_stack.ss_sp = fiber->stack.get();
         fiber->entry.uc_stack.ss_size = STACK;
@@ -293,12 +294,14 @@ template <class T> static T value(uint64_t raw) {
     return out;
 }
 static unsigned lane() { return current->thread % WARP_SIZE; }
-static void sync_block(int line) {
-    if (line != how.dropped) pause(AT_BLOCK, line, 0, NOTHING, 0, 0);
+// Stands before each barrier, and each call of a function that is one: the outermost line names the place.
+static bool kept(int line) {
+    if (line == how.dropped) return current->caller = 0, false;
+    if (!current->caller) current->caller = line;
+    return true;
 }
-static void sync_warp(int line, unsigned mask = ~0u) {
-    if (line != how.dropped) pause(AT_WARP, line, mask, NOTHING, 0, 0);
-}
+static void sync_block(int line) { pause(AT_BLOCK, line, 0, NOTHING, 0, 0); }
+static void sync_warp(int line, unsigned mask = ~0u) { pause(AT_WARP, line, mask, NOTHING, 0, 0); }
 static int count_block(int line, int vote) { return int(pause(AT_BLOCK, line, 0, COUNT, vote != 0, 0)); }
 static unsigned ballot(int line, unsigned mask, int vote) {
     return unsigned(pause(AT_WARP, line, mask, BALLOT, vote != 0, 0));

@@ -26,6 +26,7 @@ SCHEDULES = {"round robin": 0, "forward": 1, "backward": 2, "adversarial": 3}
 SHIM = Path(__file__).with_name("cuda_shim.h")
 CACHE = Path(__file__).parents[1] / ".pytest_cache" / "fibers"
 FLAGS = ["-std=c++20", "-O2", "-w", "-shared", "-fPIC", "-ffp-contract=off", "-frounding-math", "-U_FORTIFY_SOURCE"]
+BARRIER = re.compile(r"(?:\w+\.)?\b(?:sync|__syncthreads|__syncwarp)\([^()]*\);")
 GUARD = 256  # bytes around each array
 
 COMPILER = shutil.which("g++")
@@ -134,9 +135,8 @@ def _same_type(where: str, dtype: np.dtype, kind: str) -> None:
 
 
 def barriers(source: str) -> list[int]:
-    """The lines of kernels/<source>.cu on which a barrier stands."""
-    lines = _device.code(source).splitlines()
-    return [k for k, line in enumerate(lines, 1) if re.search(r"__sync(threads|warp)\(", line.partition("//")[0])]
+    """The lines of kernels/<source>.cu on which a barrier stands, or a call of a function `sync` that is one."""
+    return [k for k, line in enumerate(_device.code(source).splitlines(), 1) if BARRIER.search(line)]
 
 
 @cache
@@ -172,6 +172,8 @@ def _program(source: str) -> str:
     text = _device.code(source)
     # Dynamic shared memory: C++ has no such array.
     body = re.sub(r"extern __shared__ (.+?) (\w+)\[\];", r"\1* const \2 = (\1*)shim::dynamic;", text)
+    lines = enumerate(body.splitlines(), 1)
+    body = "\n".join(BARRIER.sub(rf"{{ if (shim::kept({k})) \g<0> }}", line) for k, line in lines)
     table = "".join(
         f'extern "C" const char* launch_{k}(const shim::Launch* how, void** args) '
         f"{{ return shim::Kernel<&{name}>::launch(how, args); }}\n"

@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 KERNELS = sorted((ROOT / "ot_distances/kernels").glob("*.cu"))
 
 
+HEAD = "// instantiate: a<float>, a<int, 2>, b; registers: 40\n// instantiate: c; registers: 32\n"
+
+
 class FakeFunction:
     shared_size_bytes = 1024
 
@@ -83,7 +86,7 @@ def cupy(monkeypatch):
         __version__="14.2.0", cuda=cuda, RawModule=raw_module, log=log, modules=modules, functions=functions
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
-    monkeypatch.setattr(_device, "code", lambda source: "// instantiate: a<float>, a<int, 2>, b; registers: 40\n")
+    monkeypatch.setattr(_device, "code", lambda source: HEAD)
     _device._module.cache_clear()
     _device._function.cache_clear()
     yield fake
@@ -116,14 +119,16 @@ def test_a_missing_compiler_is_named_with_its_cure(cupy):
         _device.Cuda().launch("any", "b", 1, 32, ())
 
 
-def test_a_file_is_compiled_once_for_all_that_its_head_names(cupy):
+def test_kernels_of_one_line_are_compiled_together_and_once(cupy):
     device = _device.Cuda()
     assert (device.multiprocessors, device.shared_memory) == (132, 232448)
     for kernel in ("a<float>", "b", "a<float>"):
         device.launch("any", kernel, 3, 64, (np.int32(1),), shared=512)
     assert cupy.modules == [(("--std=c++17",), ("a<float>", "a<int, 2>", "b"))]
-    assert cupy.log == [(name, (3,), (64,), (1,), 512) for name in ("a<float>", "b", "a<float>")]
-    assert [function.max_dynamic_shared_size_bytes for function in cupy.functions] == [232448 - 1024] * 2
+    device.launch("any", "c", 3, 64, (np.int32(1),), shared=512)
+    assert cupy.modules[1:] == [(("--std=c++17",), ("c",))]
+    assert cupy.log == [(name, (3,), (64,), (1,), 512) for name in ("a<float>", "b", "a<float>", "c")]
+    assert [function.max_dynamic_shared_size_bytes for function in cupy.functions] == [232448 - 1024] * 3
 
 
 def test_a_graph_repeats_its_launches_and_nothing_else(cupy):
@@ -151,8 +156,8 @@ def test_a_failing_graph_leaves_the_device_usable(cupy):
 
 
 def test_heads_are_read():
-    text = "// instantiate: a<float>, a<T, 2>; registers: 40\ncode\n// instantiate: b; registers: 32\n"
-    assert _device.instantiations(text) == {"a<float>": 40, "a<T, 2>": 40, "b": 32}
+    assert _device.groups(HEAD) == [(("a<float>", "a<int, 2>", "b"), 40), (("c",), 32)]
+    assert _device.instantiations(HEAD) == {"a<float>": 40, "a<int, 2>": 40, "b": 40, "c": 32}
 
 
 def test_every_cuda_file_ships_and_can_be_read():
