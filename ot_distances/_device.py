@@ -104,11 +104,16 @@ def instantiations(text: str) -> dict[str, int]:
 
 def groups(text: str) -> list[tuple[tuple[str, ...], int]]:
     """The same by lines: what is compiled together, when the first of them is used."""
-    comma = r",(?![^<]*>)"  # not those between template arguments
-    return [
-        (tuple(name.strip() for name in re.split(comma, names)), int(limit))
-        for names, limit in INSTANTIATE.findall(text)
-    ]
+    return [(_split(names), int(limit)) for names, limit in INSTANTIATE.findall(text)]
+
+
+def _split(names: str) -> tuple[str, ...]:
+    """At the commas between kernels, not at those between template arguments."""
+    depth, marked = 0, ""
+    for letter in names:
+        depth += (letter == "<") - (letter == ">")
+        marked += "\n" if letter == "," and depth == 0 else letter
+    return tuple(name.strip() for name in marked.split("\n"))
 
 
 def _cupy() -> ModuleType:

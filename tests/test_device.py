@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 KERNELS = sorted((ROOT / "ot_distances/kernels").glob("*.cu"))
 
 
-HEAD = "// instantiate: a<float>, a<int, 2>, b; registers: 40\n// instantiate: c; registers: 32\n"
+HEAD = "// instantiate: a<float>, a<int, b<2>>, b; registers: 40\n// instantiate: c; registers: 32\n"
 
 
 class FakeFunction:
@@ -124,7 +124,7 @@ def test_kernels_of_one_line_are_compiled_together_and_once(cupy):
     assert (device.multiprocessors, device.shared_memory) == (132, 232448)
     for kernel in ("a<float>", "b", "a<float>"):
         device.launch("any", kernel, 3, 64, (np.int32(1),), shared=512)
-    assert cupy.modules == [(("--std=c++17",), ("a<float>", "a<int, 2>", "b"))]
+    assert cupy.modules == [(("--std=c++17",), ("a<float>", "a<int, b<2>>", "b"))]
     device.launch("any", "c", 3, 64, (np.int32(1),), shared=512)
     assert cupy.modules[1:] == [(("--std=c++17",), ("c",))]
     assert cupy.log == [(name, (3,), (64,), (1,), 512) for name in ("a<float>", "b", "a<float>", "c")]
@@ -156,8 +156,8 @@ def test_a_failing_graph_leaves_the_device_usable(cupy):
 
 
 def test_heads_are_read():
-    assert _device.groups(HEAD) == [(("a<float>", "a<int, 2>", "b"), 40), (("c",), 32)]
-    assert _device.instantiations(HEAD) == {"a<float>": 40, "a<int, 2>": 40, "b": 40, "c": 32}
+    assert _device.groups(HEAD) == [(("a<float>", "a<int, b<2>>", "b"), 40), (("c",), 32)]
+    assert _device.instantiations(HEAD) == {"a<float>": 40, "a<int, b<2>>": 40, "b": 40, "c": 32}
 
 
 def test_every_cuda_file_ships_and_can_be_read():

@@ -200,8 +200,11 @@ template <class T, int WARPS> struct Problem {
             sink = col_of(least.key), i = row_of(least.key);
             if (i >= 0 && owner(sink)) mark[sink] = 1;
         }
-        ONE_AT_A_TIME for (int j = t; j < m; j += THREADS)
-            if (mark[j]) v[j] -= base - distance[j], u[row_of_col[j]] += base - distance[j];
+        ONE_AT_A_TIME for (int j = t; j < m; j += THREADS) {
+            if (!mark[j]) continue;
+            double fall = fmax(base - distance[j], 0.0);  // v never rises, by no rounding: it stays below 0 where n < m
+            v[j] -= fall, u[row_of_col[j]] += fall;
+        }
         if (t == 0) u[f] = base;
         sync();
         if (t == 0) {
@@ -218,10 +221,6 @@ template <class T, int WARPS> struct Problem {
     // u by the c-transform, rounded down; both sums, let out by what rounding may have done, in the user's sense.
     __device__ void prove(double slack, double share, double* bounds) {
         int lane = t % 32;
-        if (n < m) {
-            ONE_AT_A_TIME for (int j = t; j < m; j += THREADS) v[j] = fmin(v[j], 0.0);
-            sync();
-        }
         ONE_AT_A_TIME for (int i = t / 32; i < n; i += WARPS) {
             double best = infinity();
             FOUR_AT_A_TIME for (int j = lane; j < m; j += 32) best = fmin(best, entry(i, j) - v[j]);
@@ -262,27 +261,24 @@ __global__ void __launch_bounds__(WARPS == 1 ? 128 : 32 * WARPS, WARPS == 8 ? 4 
     problem.row_of_col = reinterpret_cast<int*>(numbers + 2 * m + n);
     problem.before = problem.row_of_col + m, problem.mark = problem.before + m, problem.col_of_row = problem.mark + m;
     T* copy = reinterpret_cast<T*>(numbers + (7 * m + 3 * n + 1) / 2);
-    for (int b = blockIdx.x * teams + team; b < count; b += gridDim.x * teams) {
-        problem.cost = costs + size_t(b) * n * m;
-        int t = problem.t;
-        if (staged) {
-            ONE_AT_A_TIME for (int k = t; k < n * m; k += THREADS) copy[k] = problem.cost[k];
-            problem.cost = copy;
-            problem.sync();
-        }
-        int verdict = problem.reduce_columns();
-        if (verdict == SOLVED) verdict = problem.bid();
-        for (int f = 0; f < n && verdict == SOLVED; f++)
-            if (problem.col_of_row[f] < 0) verdict = problem.search(f);
-        if (verdict == SOLVED) {
-            problem.prove(slack, share, bounds + size_t(b) * 4);
-            ONE_AT_A_TIME for (int i = t; i < n; i += THREADS) {
-                cols[size_t(b) * n + i] = problem.col_of_row[i];
-                u[size_t(b) * n + i] = sign * problem.u[i];
-            }
-            ONE_AT_A_TIME for (int j = t; j < m; j += THREADS) v[size_t(b) * m + j] = sign * problem.v[j];
-        }
-        if (t == 0) status[b] = verdict;
-        problem.sync();  // the memory is used again
+    int b = blockIdx.x * teams + team, t = problem.t;
+    if (b >= count) return;
+    problem.cost = costs + size_t(b) * n * m;
+    if (staged) {
+        ONE_AT_A_TIME for (int k = t; k < n * m; k += THREADS) copy[k] = problem.cost[k];
+        problem.cost = copy;  // read only behind the first barrier
     }
+    int verdict = problem.reduce_columns();
+    if (verdict == SOLVED) verdict = problem.bid();
+    for (int f = 0; f < n && verdict == SOLVED; f++)
+        if (problem.col_of_row[f] < 0) verdict = problem.search(f);
+    if (verdict == SOLVED) {
+        problem.prove(slack, share, bounds + size_t(b) * 4);
+        ONE_AT_A_TIME for (int i = t; i < n; i += THREADS) {
+            cols[size_t(b) * n + i] = problem.col_of_row[i];
+            u[size_t(b) * n + i] = sign * problem.u[i];
+        }
+        ONE_AT_A_TIME for (int j = t; j < m; j += THREADS) v[size_t(b) * m + j] = sign * problem.v[j];
+    }
+    if (t == 0) status[b] = verdict;
 }

@@ -1,0 +1,49 @@
+"""Every CUDA kernel compiles to machine code for three generations of GPUs, within its registers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nvrtc
+import pytest
+
+from ot_distances import _device
+
+pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason="needs nvidia-cuda-nvrtc")
+
+SOURCES = sorted(path.stem for path in (Path(_device.__file__).parent / "kernels").glob("*.cu"))
+ARCHITECTURES = ["sm_80", "sm_90", "sm_120"]  # A100; H100 and H200; GeForce RTX 50
+STATIC_SHARED = 48 * 1024
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("source", SOURCES)
+def test_kernels_compile_without_spilling(source, architecture):
+    text = _device.code(source)
+    limits = _device.instantiations(text)
+    assert limits, "the head names no kernel"
+    for name, found in nvrtc.compiled(text, list(limits), architecture, _device.OPTIONS).items():
+        assert found.spilled == 0, f"{name} spills {found.spilled} bytes for {architecture}"
+        assert found.registers <= limits[name], f"{name} takes {found.registers} registers for {architecture}"
+        assert found.shared <= STATIC_SHARED
+
+
+def test_faults_in_a_kernel_are_reported():
+    with pytest.raises(SyntaxError, match="no_such_name"):
+        nvrtc.compiled("__global__ void f() { no_such_name(); }", ["f"], "sm_90", _device.OPTIONS)
+    with pytest.raises(SyntaxError, match="g"):
+        nvrtc.compiled("__global__ void f() {}", ["g"], "sm_90", _device.OPTIONS)
+
+
+def test_spills_are_seen():
+    """A thread of 1,024 in a block has 64 registers; 48 numbers of eight bytes do not fit."""
+    text = """__global__ void __launch_bounds__(1024) f(const volatile double* in, double* out) {
+        double x[48];
+        #pragma unroll
+        for (int k = 0; k < 48; k++) x[k] = in[k * 1024 + threadIdx.x];
+        __syncthreads();
+        #pragma unroll
+        for (int k = 0; k < 48; k++) out[k * 1024 + threadIdx.x] = x[k] * x[(5 * k + 7) % 48] + x[(7 * k + 11) % 48];
+    }"""
+    (found,) = nvrtc.compiled(text, ["f"], "sm_90", _device.OPTIONS).values()
+    assert found.spilled > 0 and found.registers <= 64
