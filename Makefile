@@ -47,7 +47,7 @@ demo: $(VENV)/installed-demo ## The theta-shift figure, and two pairs of real da
 	@echo; echo "Pictures:"; ls demo/*.png | sed 's/^/  /'
 
 .PHONY: test
-test: lint types ## Everything that CI runs: lint, format, types, tests, doctests, README, notebooks
+test: lint types docs ## Everything that CI runs: lint, format, types, site, tests, doctests, README, notebooks
 	@$(BIN)/python -m pytest -q
 
 .PHONY: test-long
@@ -88,6 +88,11 @@ report: $(VENV)/installed-bench ## The pages and figures of docs/benchmarks, fro
 .PHONY: texts
 texts: $(VENV)/installed-test ## docs/texts.md: the source texts' examples, computed again
 	@$(BIN)/python -m benchmarks.texts
+
+.PHONY: docs
+docs: $(VENV)/installed-docs ## The site, in build/docs; warnings are errors, nothing is fetched
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+	@echo "build/docs/index.html"
 
 .PHONY: notebooks
 notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw

@@ -160,10 +160,10 @@ def theta_shift(thetas: Any, *, family: FamilyName = "segments", n: int = 512) -
 
     Notes
     -----
-    The n points are the midpoints of n parts of equal mass, the same for P and Q but for the shift. So W_1 between
-    them is |theta| to rounding, for every n. KL, JS and TV between points that never coincide say nothing of the laws;
+    The n points are the midpoints of n parts of equal mass, the same for P and Q but for the shift. So W_1 between them
+    is ``|theta|`` to rounding, for every n. KL, JS and TV between points that never coincide say nothing of the laws;
     they are taken between the masses of n equal cells, which cannot exceed the exact values (data processing) and tend
-    to them. KL between Gaussian cells is inf from |theta| of about 30 on, where masses underflow.
+    to them. KL between Gaussian cells is inf from ``|theta|`` of about 30 on, where masses underflow.
     Time: one exact transport problem of n points for each theta.
 
     References

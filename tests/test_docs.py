@@ -6,13 +6,19 @@ import ast
 import base64
 import contextlib
 import doctest
+import importlib
 import io
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import naive
 import pytest
+
+from ot_distances.costs import METRICS
+from ot_distances.solvers import SOLVERS, Solver
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,6 +61,25 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("row", SOLVERS.values(), ids=SOLVERS)
+def test_every_solver_has_its_page_with_what_runs(row: Solver) -> None:
+    page = (ROOT / f"docs/algorithms/{row.module}.md").read_text("utf-8")
+    assert f"`solvers/{row.module}.py`" in page and "```text" in page and len(page) > 500
+
+
+def test_adding_things_names_tables_that_exist() -> None:
+    _, _, section = (ROOT / "docs/design.md").read_text("utf-8").partition("## Adding things in one place")
+    tables = re.findall(r"`([A-Z]+)` in\s`([\w/]+)\.py`", section)
+    assert {"METRICS", "SOLVERS", "DIVERGENCES"} <= {name for name, _ in tables}
+    for name, path in tables:
+        module = f"ot_distances.{path.replace('/', '.').removesuffix('.__init__')}"
+        assert hasattr(importlib.import_module(module), name), f"no {name} in {path}.py"
+
+
+def test_ground_costs_have_slow_twins() -> None:
+    assert naive.METRICS.keys() == METRICS.keys()
+
+
 def cells(notebook: Path) -> list[dict]:
     return [cell for cell in json.loads(notebook.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
 
@@ -85,6 +110,7 @@ def test_notebooks_say_what_they_said(notebook: Path, monkeypatch: pytest.Monkey
     names: dict = {}
     for cell in cells(notebook):
         assert run_cell("".join(cell["source"]), names) == "".join(texts(cell))
+        plt.close("all")  # as a notebook does once it has drawn them
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=page_id)

@@ -170,7 +170,7 @@ class WGANGP(Dual):
     Parameters
     ----------
     penalty : float, default 10.0
-        Weight of mean (|grad D(t x + (1 - t) y)|_2 - 1)^2 with t uniform in [0, 1].
+        Weight of the mean of ``(|grad D(t x + (1 - t) y)|_2 - 1)**2`` with t uniform in [0, 1].
     n_critic : int, default 5
 
     Notes
