@@ -94,6 +94,12 @@ docs: $(VENV)/installed-docs ## The site, in build/docs; warnings are errors, no
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
 	@echo "build/docs/index.html"
 
+.PHONY: experiments
+experiments: experiments-quick ## The texts' claims, run again: three seeds, minutes; pages and figures in docs/gallery
+experiments-full: ## All seeds, and MNIST (hours on two cores)
+experiments-%: $(VENV)/installed-test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments $*
+
 .PHONY: notebooks
 notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw
 	@$(BIN)/python docs/notebooks/run.py

@@ -352,17 +352,15 @@ def page() -> str:
         "# The texts' own examples, computed",
         "",
         "Written by `python -m benchmarks.texts`; `tests/test_texts.py` proves each statement. What the texts get",
-        "wrong stands in [errata.md](errata.md).",
+        "wrong stands in [errata.md](errata.md), what they claim of training in the [gallery](gallery/README.md).",
         "",
     ]
     sections = (blocks, duality, reduction, dual_norm, gan, shift, mini_batches)
     return "\n".join([*head, *(line for section in sections for line in section())]).rstrip() + "\n"
 
 
-def draw(path: Path) -> None:
+def draw_matchings(figure: Any) -> None:
     """Eight points matched to eight, at once and in two batches of four."""
-    from matplotlib.figure import Figure
-
     rng = np.random.default_rng(6)
     x, y = rng.random((8, 2)), rng.random((8, 2)) + np.array([0.4, 0])
     cost = GROUND_COSTS["euclidean"](x, y)
@@ -374,7 +372,6 @@ def draw(path: Path) -> None:
             [half.cols + k for half, k in zip(halves, (0, 4))]
         ),
     }
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
     for axes, (title, cols) in zip(figure.subplots(1, 2), matchings.items()):
         filled = np.zeros((8, 8))
         filled[cols, np.arange(8)] = 1
@@ -389,6 +386,14 @@ def draw(path: Path) -> None:
         if "batches" in title:
             axes.axhline(3.5, color="tab:red")
             axes.axvline(3.5, color="tab:red")
+
+
+def draw(path: Path) -> None:
+    """The figure of the page."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    draw_matchings(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
