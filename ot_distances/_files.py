@@ -1,4 +1,4 @@
-"""Points and weights from the files that the command line takes."""
+"""Points and weights from the user's files."""
 
 from __future__ import annotations
 
@@ -49,18 +49,24 @@ def read_data(path: Path, weights_path: Path | None = None) -> Data:
     ValueError, FileNotFoundError
         With the file, what is wrong in it, and the cure.
     """
+    array, weights, notes = read_array(path, weights_path)
+    if array.ndim > 2:
+        notes.append(f"{path} has shape {array.shape}: each of its {len(array)} entries is flattened to one point.")
+    points = array.reshape(len(array), -1).astype(np.float64)
+    return Data(path, points, weights, tuple(notes))
+
+
+def read_array(path: Path, weights_path: Path | None = None) -> Content:
+    """The array of a file in its own shape and dtype, with weights of sum 1 if any, and remarks."""
     array, weights, notes = _read(path)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"`{path}` must hold at least one point, but its shape is {array.shape}. Pass some points.")
-    if array.ndim > 2:
-        notes.append(f"{path} has shape {array.shape}: each of its {len(array)} entries is flattened to one point.")
     if weights_path is not None:
         column, extra, _ = _read(weights_path)
         weights = column if extra is None else extra
     if weights is not None:
         weights = _fractions(weights, len(array), weights_path or path, notes)
-    points = array.reshape(len(array), -1).astype(np.float64)
-    return Data(path, points, weights, tuple(notes))
+    return array, weights, notes
 
 
 def _read(path: Path) -> Content:

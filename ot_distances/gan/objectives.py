@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +15,9 @@ from torch.nn.functional import mse_loss, softplus
 from .. import js_divergence, kl_divergence, linear_assignment, solve, total_variation
 from ..costs import METRICS
 from ..losses import SlicedWassersteinLoss, WassersteinLoss
-from ..problem import Array
+
+# What stands for any callable, by the place that it is imported from.
+PLACE = "module:function"
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,18 @@ class Objective:
 
     name: ClassVar[str]
     recipe: ClassVar[Recipe] = Recipe()
-    # What `estimate` returns: the name carries the word, since no critic proves a distance.
-    estimates: ClassVar[tuple[str, ...]] = ()
-    # Critic steps for each step of the generator; a field of those that have a critic.
+    # Options that are words, and which.
+    choices: ClassVar[Mapping[str, Collection[str]]] = {}
+    # Critic steps for each step of the generator: an option of those that have a critic.
     n_critic = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in self.choices:
+                one_of(value, field.name, self.choices[field.name])
+            elif field.type in ("int", "float") and not (value > 0 or value == field.default):
+                raise ValueError(f"`{field.name}` must be positive, but it is {value}.")
 
     def critic_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """What the critic minimises; y carries no gradient."""
@@ -55,9 +65,8 @@ class Objective:
         """What the generator minimises."""
         raise NotImplementedError(f"{self.name} has no generator loss")
 
-    @torch.no_grad()
     def estimate(self, critic: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
-        """What the critic believes the distance to be."""
+        """What the critic believes the distance to be. The names say so, since no critic proves a distance."""
         return {}
 
 
@@ -74,8 +83,9 @@ class Vanilla(Objective):
     ----------
     saturating : bool, default False
         The generator minimises mean log(1 - D(y)), the min-max game, whose gradient vanishes as D becomes sure;
-        False: it maximises mean log D(y), with the same fixed point.
+        else it maximises mean log D(y), with the same fixed point.
     n_critic : int, default 1
+        Steps of the critic for each of the generator.
 
     Notes
     -----
@@ -85,9 +95,8 @@ class Vanilla(Objective):
     saturating: bool = False
     n_critic: int = 1
 
-    name: ClassVar[str] = "vanilla"
-    recipe: ClassVar[Recipe] = Recipe(beta1=0.5)
-    estimates: ClassVar[tuple[str, ...]] = ("js_estimate",)
+    name = "vanilla"
+    recipe = Recipe(beta1=0.5)
 
     def critic_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """Cross entropy with label 1 for real and 0 for generated points."""
@@ -110,11 +119,14 @@ class Dual(Objective):
     """What all critics of the dual problem share: scores, and a generator that climbs them.
 
     ``w_estimate`` is mean D(x) - mean D(y): W_1 if the critic were optimal and its Lipschitz constant 1.
+
+    Parameters
+    ----------
+    n_critic : int, default 5
+        Steps of the critic for each of the generator.
     """
 
     n_critic: int = 5
-
-    estimates: ClassVar[tuple[str, ...]] = ("w_estimate",)
 
     def critic_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """mean D(y) - mean D(x)."""
@@ -137,7 +149,7 @@ class WGAN(Dual):
     Parameters
     ----------
     clip : float, default 0.01
-    n_critic : int, default 5
+        Bound of the critic's weights.
 
     Notes
     -----
@@ -150,11 +162,8 @@ class WGAN(Dual):
 
     clip: float = 0.01
 
-    name: ClassVar[str] = "wgan"
-    recipe: ClassVar[Recipe] = Recipe("rmsprop", 5e-5, 5e-5)
-
-    def __post_init__(self) -> None:
-        _positive(self.clip, "clip")
+    name = "wgan"
+    recipe = Recipe("rmsprop", 5e-5, 5e-5)
 
     @torch.no_grad()
     def constrain(self, critic: nn.Module) -> None:
@@ -171,7 +180,6 @@ class WGANGP(Dual):
     ----------
     penalty : float, default 10.0
         Weight of the mean of ``(|grad D(t x + (1 - t) y)|_2 - 1)**2`` with t uniform in [0, 1].
-    n_critic : int, default 5
 
     Notes
     -----
@@ -185,11 +193,8 @@ class WGANGP(Dual):
 
     penalty: float = 10.0
 
-    name: ClassVar[str] = "wgan_gp"
-    recipe: ClassVar[Recipe] = Recipe("adam", 1e-3, 1e-3, 0.0, 0.9)
-
-    def __post_init__(self) -> None:
-        _positive(self.penalty, "penalty")
+    name = "wgan_gp"
+    recipe = Recipe("adam", 1e-3, 1e-3, 0.0, 0.9)
 
     def critic_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """mean D(y) - mean D(x), and the penalty."""
@@ -212,7 +217,7 @@ class Primal(Objective):
     Parameters
     ----------
     p : float, default 1
-        W_1 is trained as it is, p = 2 on W_2 squared, whose gradient is the mean displacement, any other p on W_p.
+        Order: W_1 is trained as it is, 2 on W_2 squared, whose gradient is the mean displacement, any other on W_p.
     cost : str, default "euclidean"
         A metric of `wasserstein`, or "module:function" for a callable of two blocks of points.
     features : str, default "none"
@@ -233,10 +238,8 @@ class Primal(Objective):
     features: str = "none"
     debias: bool = False
 
-    name: ClassVar[str] = "primal"
-
-    def __post_init__(self) -> None:
-        _known_cost(self.cost)
+    name = "primal"
+    choices: ClassVar = {"cost": (*METRICS, PLACE), "features": ("none", PLACE)}
 
     def generator_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """W_p(y, x), or W_2(y, x)^2."""
@@ -262,17 +265,6 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
     return torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def imported(name: str) -> Any:
-    """The object named by "module:function"; any other string is itself."""
-    module, _, attribute = name.partition(":")
-    if not attribute:
-        return name
-    found = getattr(importlib.import_module(module), attribute, None)
-    if not callable(found):
-        raise ValueError(f"{name!r} must name a callable, but the module {module} has no such one. Check the spelling.")
-    return found
-
-
 @dataclass(frozen=True)
 class SemiDual(Dual):
     """A critic that regresses the exact Kantorovich potentials of each batch, and a generator that climbs it.
@@ -280,9 +272,7 @@ class SemiDual(Dual):
     Parameters
     ----------
     cost : str, default "euclidean"
-        The cost must be a metric: the critic is one function for both sides.
-    n_critic : int, default 5
-        Regression steps, each on a batch of its own.
+        As of the primal objective, but a metric, for the critic is one function for both sides: not "sqeuclidean".
 
     References
     ----------
@@ -291,31 +281,16 @@ class SemiDual(Dual):
 
     cost: str = "euclidean"
 
-    name: ClassVar[str] = "semi_dual"
-    recipe: ClassVar[Recipe] = Recipe(generator_rate=3e-4, beta1=0.5)
-
-    def __post_init__(self) -> None:
-        _known_cost(self.cost)
-        if self.cost == "sqeuclidean":
-            raise ValueError(
-                "`cost` must be a metric for the semi-dual objective, but it is 'sqeuclidean', for which one function "
-                "cannot serve both sides. Use 'euclidean', or the primal objective."
-            )
+    name = "semi_dual"
+    recipe = Recipe(generator_rate=3e-4, beta1=0.5)
+    choices: ClassVar = {"cost": [cost for cost in (*METRICS, PLACE) if cost != "sqeuclidean"]}
 
     def critic_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """Squared distance of D(x) from f and of D(y) from -g, with potentials f, g centred on the reals."""
-        f, g = self._potentials(x, y, b)
-        centre = f.mean()
-        of_x, of_y = (torch.from_numpy(values).to(x)[:, None] for values in (f - centre, -g - centre))
+        exact = solve(x, y, b, metric=imported(self.cost))
+        centre = exact.f.mean()
+        of_x, of_y = (torch.from_numpy(one).to(x)[:, None] for one in (exact.f - centre, -exact.g - centre))
         return mse_loss(critic(x), of_x) + mse_loss(critic(y), of_y)
-
-    def _potentials(self, x: Tensor, y: Tensor, b: Tensor | None) -> tuple[Array, Array]:
-        if b is None and self.cost == "euclidean":
-            matching = linear_assignment(_distances(x, y).cpu().numpy())
-            return matching.u, matching.v
-        u, v = (points.double().cpu().numpy() for points in (x, y))
-        found = solve(u, v, None if b is None else b.double().cpu().numpy(), metric=imported(self.cost))
-        return found.f, found.g
 
 
 @dataclass(frozen=True)
@@ -325,13 +300,15 @@ class Sliced(Objective):
     Parameters
     ----------
     p : float, default 2
+        Order.
     n_projections : int, default 128
+        Lines in each step.
     """
 
     p: float = 2.0
     n_projections: int = 128
 
-    name: ClassVar[str] = "sliced"
+    name = "sliced"
 
     def generator_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """The sliced W_p(y, x)."""
@@ -346,11 +323,12 @@ class Divergence(Objective):
     Parameters
     ----------
     features : {"kernel", "histogram"}
-        Where the densities are compared. kernel: at all points of the two batches. histogram: on a grid of `bins`
-        cells a side over the reals' range, in one or two dimensions.
+        Where the densities are compared. kernel: at all points of the two batches. histogram: on a grid over the
+        reals' range, in one or two dimensions.
     bandwidth : float, default 0.0
         Width of the kernel; 0: a quarter of the root mean squared distance of the reals from their mean.
     bins : int, default 24
+        Cells a side of the grid.
 
     Notes
     -----
@@ -361,19 +339,15 @@ class Divergence(Objective):
     bandwidth: float = 0.0
     bins: int = 24
 
+    choices: ClassVar = {"features": ("kernel", "histogram")}
     divergence: ClassVar[Callable[..., Any]]
-
-    def __post_init__(self) -> None:
-        if self.features not in ("kernel", "histogram"):
-            raise ValueError(f"`features` must be 'kernel' or 'histogram', but it is {self.features!r}.")
 
     def generator_loss(self, critic: nn.Module, x: Tensor, y: Tensor, b: Tensor | None, rng: torch.Generator) -> Tensor:
         """The divergence from the density of x to that of y."""
         with torch.no_grad():
             width = self.bandwidth or float((x - x.mean(0)).square().sum(1).mean().sqrt()) / 4
             anchors = torch.cat([x, y]) if self.features == "kernel" else self._grid(x, 2 * width)
-        p, q = (_smoothed(points, anchors, width, weights) for points, weights in ((x, b), (y, None)))
-        value: Tensor = type(self).divergence(p, q)
+        value: Tensor = type(self).divergence(_smoothed(x, anchors, width, b), _smoothed(y, anchors, width))
         return value
 
     def _grid(self, x: Tensor, margin: float) -> Tensor:
@@ -383,39 +357,33 @@ class Divergence(Objective):
                 f"`features` 'histogram' must be given points in one or two dimensions, but they have {d}. Use "
                 "features='kernel'."
             )
-        low, high = (x.min(0).values - margin).tolist(), (x.max(0).values + margin).tolist()
-        return torch.cartesian_prod(*(torch.linspace(s, e, self.bins) for s, e in zip(low, high))).view(-1, d).to(x)
+        ends = zip((x.amin(0) - margin).tolist(), (x.amax(0) + margin).tolist())
+        return torch.cartesian_prod(*(torch.linspace(*one, self.bins) for one in ends)).view(-1, d).to(x)
 
 
-def _smoothed(points: Tensor, anchors: Tensor, width: float, weights: Tensor | None) -> Tensor:
+def _smoothed(points: Tensor, anchors: Tensor, width: float, weights: Tensor | None = None) -> Tensor:
     """The kernel density of points at anchors, (k,) float64, with sum 1."""
     kernel = (1 + (_distances(anchors, points) / width).square()) ** -2  # (k, m), of heavy tails: no entry vanishes
     density = kernel.mean(1) if weights is None else kernel @ weights.double()
     return density / density.sum()
 
 
-@dataclass(frozen=True)
 class KL(Divergence):
     """KL(data || model) of kernel densities: see `Divergence`."""
 
-    name: ClassVar[str] = "kl"
-    divergence: ClassVar[Callable[..., Any]] = kl_divergence
+    name, divergence = "kl", kl_divergence
 
 
-@dataclass(frozen=True)
 class JS(Divergence):
     """The Jensen-Shannon divergence of kernel densities: see `Divergence`."""
 
-    name: ClassVar[str] = "js"
-    divergence: ClassVar[Callable[..., Any]] = js_divergence
+    name, divergence = "js", js_divergence
 
 
-@dataclass(frozen=True)
 class TV(Divergence):
     """The total variation distance of kernel densities: see `Divergence`."""
 
-    name: ClassVar[str] = "tv"
-    divergence: ClassVar[Callable[..., Any]] = total_variation
+    name, divergence = "tv", total_variation
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -423,12 +391,15 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 
 
-def _positive(value: float, name: str) -> None:
-    if not value > 0:
-        raise ValueError(f"`{name}` must be positive, but it is {value}.")
+def imported(name: str) -> Any:
+    """The object named by "module:function"; any other string is itself."""
+    try:
+        return pkgutil.resolve_name(name) if ":" in name else name
+    except (AttributeError, ImportError) as error:
+        raise ValueError(f"{name!r} must name a callable, but {error}. Check the spelling.") from error
 
 
-def _known_cost(cost: str) -> None:
-    if cost not in METRICS and ":" not in cost:
-        known = ", ".join(map(repr, METRICS))
-        raise ValueError(f"`cost` must be one of {known}, or 'module:function', but it is {cost!r}.")
+def one_of(value: Any, name: str, known: Collection[Any]) -> None:
+    """Refuse what is not in the list; "module:function" in it stands for any place of that form."""
+    if value not in known and not (PLACE in known and ":" in value):
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}.")

@@ -1,9 +1,12 @@
-"""Which real points and which latent points make a batch: the bias of a mini-batch loss is decided here."""
+"""Which real points and which latent points make a batch: the bias of a mini-batch loss is decided here.
+
+Batches are numbered, and each is drawn from a seed of its own: a run that is resumed needs no more than its step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -16,8 +19,10 @@ from ..problem import Array
 POOL = 2000
 # Added to its eigenvalues: points in tight clusters leave fewer of them above rounding than a batch has points.
 RIDGE = 1e-6
-# Lloyd's iterations: first with each point in the nearest cell, which is cheap, then with cells of equal size.
-FREE_ROUNDS, BALANCED_ROUNDS = 10, 2
+# Lloyd's iterations. More of them make cells hardly smaller.
+ROUNDS = 4
+
+Latent = Callable[[int, int, torch.Generator], Tensor]
 
 
 class RandomBatches:
@@ -28,48 +33,31 @@ class RandomBatches:
     data : ndarray, shape (n, d)
     batch : int
         Points in a batch, m <= n. Where m does not divide n, each epoch leaves out n mod m points, each time others.
-    rng : numpy.random.Generator
-        Its own: nothing else may draw from it.
+    seed : int
     """
 
-    def __init__(self, data: Array, batch: int, rng: np.random.Generator) -> None:
-        self.n, self.batch, self.rng = len(data), batch, rng
-        self.strata = self._strata(data)
-        self._begin()
+    def __init__(self, data: Array, batch: int, seed: int = 0) -> None:
+        self.n, self.batch, self.seed = len(data), batch, seed
+        self.strata = self._strata(np.asarray(data, dtype=np.float64))
+        self._epoch = lru_cache(1)(self._dealt)
 
-    def __call__(self) -> Array:
-        """The indices of the next batch, (m,)."""
-        if self._next == len(self._epoch):
-            self._begin()
-        self._next += 1
-        return self._epoch[self._next - 1]
+    def __call__(self, k: int) -> Array:
+        """The indices of batch number k, (m,)."""
+        epoch, place = divmod(k, self.n // self.batch)
+        return self._epoch(epoch)[place]
 
     def _strata(self, data: Array) -> Array:
         """The stratum of each point, (n,), numbered from 0."""
-        return np.zeros(self.n, dtype=np.int64)
+        return np.zeros(self.n, dtype=np.intp)
 
-    def _begin(self) -> None:
-        """Shuffle the strata, and deal one point of each to every batch."""
-        self._state = self.rng.bit_generator.state
-        order = self.rng.permutation(self.n)
+    def _dealt(self, epoch: int) -> Array:
+        """Every stratum shuffled, and one point of each dealt to every batch, (batches, m)."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.n)
         order = order[np.argsort(self.strata[order], kind="stable")]
-        starts = np.searchsorted(self.strata[order], np.arange(self.strata.max() + 1))
-        share = self.batch // len(starts)
+        starts = np.unique(self.strata[order], return_index=True)[1]
         batches = self.n // self.batch
-        taken = starts[:, None] + np.arange(share * batches)  # (strata, share * batches)
-        self._epoch = order[taken.reshape(-1, batches)].T  # (batches, m)
-        self._next = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the stream is: the generator at the start of the epoch, and the batches dealt since."""
-        return {"rng": self._state, "next": self._next, "strata": torch.from_numpy(self.strata)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another sampler of the same data and batch size stood."""
-        self.strata = state["strata"].numpy()
-        self.rng.bit_generator.state = state["rng"]
-        self._begin()
-        self._next = state["next"]
+        taken = starts[:, None] + np.arange(self.batch // len(starts) * batches)  # (strata, points of each)
+        return order[taken.reshape(-1, batches)].T
 
 
 class StratifiedBatches(RandomBatches):
@@ -80,27 +68,15 @@ class StratifiedBatches(RandomBatches):
     """
 
     def _strata(self, data: Array) -> Array:
-        rng, m = np.random.default_rng(0), self.batch  # the cells belong to the data, not to the run's stream
-        data = np.asarray(data, dtype=np.float64)
-        centres = data[rng.choice(self.n, m, replace=False)]
-        for _ in range(FREE_ROUNDS):
-            centres = _means(data, squared_distances(data, centres).argmin(axis=1), centres)
-        sizes = np.full(m, self.n // m) + (np.arange(m) < self.n % m)
-        for _ in range(BALANCED_ROUNDS):
-            plan = solve_cost(squared_distances(data, centres), np.ones(self.n), sizes.astype(float)).plan
-            strata = np.zeros(self.n, dtype=np.int64)
+        m, strata = self.batch, np.zeros(self.n, dtype=np.intp)
+        centres = data[np.random.default_rng(0).choice(self.n, m, replace=False)]  # the cells are those of the data
+        sizes = np.full(m, float(self.n // m)) + (np.arange(m) < self.n % m)
+        for _ in range(ROUNDS):
+            plan = solve_cost(squared_distances(data, centres), np.ones(self.n), sizes).plan
             whole = plan.data > 0.5  # an optimal vertex splits no point, but for crumbs of rounding
             strata[plan.row[whole]] = plan.col[whole]
-            centres = _means(data, strata, centres)
+            centres = np.stack([data[strata == k].mean(axis=0) for k in range(m)])
         return strata
-
-
-def _means(data: Array, cell: Array, centres: Array) -> Array:
-    """The mean of each cell, (m, d); an empty one keeps its centre."""
-    size = np.bincount(cell, minlength=len(centres))
-    sums = np.zeros_like(centres)
-    np.add.at(sums, cell, data)
-    return np.where(size[:, None] > 0, sums / np.maximum(size, 1)[:, None], centres)
 
 
 class KDPPBatches(RandomBatches):
@@ -115,55 +91,41 @@ class KDPPBatches(RandomBatches):
     C. Zhang, H. Kjellström and S. Mandt, Determinantal point processes for mini-batch diversification, UAI 2017.
     """
 
-    def __init__(self, data: Array, batch: int, rng: np.random.Generator) -> None:
-        pool = np.asarray(data[:POOL], dtype=np.float64)
-        squares = squared_distances(pool, pool)
-        width = np.median(squares[np.triu_indices(len(pool), 1)]) / np.log(len(pool))
+    def __init__(self, data: Array, batch: int, seed: int = 0) -> None:
+        super().__init__(data[:POOL], batch, seed)
+        squares = squared_distances(*[np.asarray(data[:POOL], dtype=np.float64)] * 2)
+        width = np.median(squares[np.triu_indices(self.n, 1)]) / np.log(self.n)
         values, self._vectors = np.linalg.eigh(np.exp(-squares / width))
         self._values = np.maximum(values, 0) + RIDGE
-        self._table = _log_elementary(self._values, batch)
-        super().__init__(data, batch, rng)
+        # log e_j of the first i values, (m + 1, n + 1): the elementary polynomials leave the range of floats.
+        self._table = np.full((batch + 1, self.n + 1), -np.inf)
+        self._table[0] = 0.0
+        for i, value in enumerate(np.log(self._values)):
+            self._table[1:, i + 1] = np.logaddexp(self._table[1:, i], value + self._table[:-1, i])
 
-    def _begin(self) -> None:
-        """No epochs: every batch is drawn from the whole pool."""
-        self._state, self._next = self.rng.bit_generator.state, 0
-
-    def __call__(self) -> Array:
-        """The indices of the next batch, (m,)."""
-        basis = self._vectors[:, self._eigenvectors()]
-        chosen = []
-        for _ in range(self.batch):
-            share = np.square(basis).sum(axis=1)
-            chosen.append(int(self.rng.choice(len(share), p=share / share.sum())))
-            # The part of the space that vanishes at the point just chosen.
-            pivot = int(np.abs(basis[chosen[-1]]).argmax())
-            column = basis[:, pivot] / basis[chosen[-1], pivot]
-            basis = np.delete(basis - np.outer(column, basis[chosen[-1]]), pivot, axis=1)
-            if basis.shape[1]:
-                basis = np.linalg.qr(basis)[0]
-        self._state = self.rng.bit_generator.state
-        return np.array(chosen)
-
-    def _eigenvectors(self) -> list[int]:
-        """k of them, with probability proportional to the product of their eigenvalues."""
-        left, chosen = self.batch, []
-        for i in range(len(self._values) - 1, -1, -1):
-            if not left:
-                break
-            taken = np.log(self._values[i]) + self._table[left - 1, i] - self._table[left, i + 1]
-            if np.log(self.rng.random()) < taken:
-                chosen.append(i)
-                left -= 1
+    def __call__(self, k: int) -> Array:
+        """The indices of batch number k, (m,): no epochs, each batch is drawn from the whole pool."""
+        rng = np.random.default_rng([self.seed, k])
+        vectors = self._vectors[:, self._spanning(rng)]
+        columns, chosen = np.zeros((self.n, self.batch)), np.zeros(self.batch, dtype=np.intp)
+        share = np.square(vectors).sum(axis=1)  # the part of each point that the chosen ones do not span
+        for j in range(self.batch):
+            i = chosen[j] = rng.choice(self.n, p=share / share.sum())
+            columns[:, j] = (vectors @ vectors[i] - columns @ columns[i]) / np.sqrt(share[i])  # Gram-Schmidt
+            share = np.maximum(share - np.square(columns[:, j]), 0)
+            share[chosen[: j + 1]] = 0  # exactly
         return chosen
 
-
-def _log_elementary(values: Array, k: int) -> Array:
-    """log e_j of the first i values, (k + 1, n + 1): the polynomials themselves leave the range of floats."""
-    table = np.full((k + 1, len(values) + 1), -np.inf)
-    table[0] = 0.0
-    for i, value in enumerate(values):
-        table[1:, i + 1] = np.logaddexp(table[1:, i], np.log(value) + table[:-1, i])
-    return table
+    def _spanning(self, rng: np.random.Generator) -> list[int]:
+        """m eigenvectors, with probability proportional to the product of their eigenvalues."""
+        chosen: list[int] = []
+        for i in reversed(range(self.n)):
+            left = self.batch - len(chosen)
+            if left and np.log(rng.random()) < (
+                np.log(self._values[i]) + self._table[left - 1, i] - self._table[left, i + 1]
+            ):
+                chosen.append(i)
+        return chosen
 
 
 def squared_distances(x: Array, y: Array) -> Array:
@@ -195,8 +157,4 @@ def sobol(n: int, d: int, rng: torch.Generator) -> Tensor:
     return torch.special.ndtri(points.clamp(2.0**-32, 1 - 2.0**-32)).float()
 
 
-LATENTS: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
-    "normal": normal,
-    "uniform": uniform,
-    "sobol": sobol,
-}
+LATENTS: dict[str, Latent] = {"normal": normal, "uniform": uniform, "sobol": sobol}

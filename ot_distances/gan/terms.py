@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
@@ -68,12 +65,9 @@ class OrthogonalTerm(nn.Module):
 
     def forward(self, generator: nn.Module, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """The sum of the squared products of different rows."""
-        total = y.new_zeros(())
-        for weight in generator.parameters():
-            if weight.ndim > 1:
-                products = weight.flatten(1) @ weight.flatten(1).T
-                total = total + products.square().sum() - products.diagonal().square().sum()
-        return total
+        matrices = [weight.flatten(1) for weight in generator.parameters() if weight.ndim > 1]
+        products = [matrix @ matrix.T for matrix in matrices]
+        return sum((p.square().sum() - p.diagonal().square().sum() for p in products), y.new_zeros(()))
 
 
-TERMS: dict[str, Callable[..., Any]] = {"code": CodeTerm, "cycle": CycleTerm, "orthogonal": OrthogonalTerm}
+TERMS: dict[str, type[nn.Module]] = {"code": CodeTerm, "cycle": CycleTerm, "orthogonal": OrthogonalTerm}
