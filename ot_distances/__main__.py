@@ -108,7 +108,7 @@ def parser_of_all(*, gan: bool = False) -> argparse.ArgumentParser:
         "gan", help=about, description=f"{about.capitalize()}.", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     if gan:
-        from .gan.cli import add_commands
+        from .commands.gan import add_commands
 
         add_commands(below, common)
         for name, command in below.commands.choices.items():  # each its own lines of the common page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,9 @@ def test_help_needs_no_torch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "train generators" in capsys.readouterr().out
-    for module in [name for name in __import__("sys").modules if name.startswith("ot_distances.gan")]:
-        monkeypatch.delitem(__import__("sys").modules, module)
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    for module in [name for name in sys.modules if name.startswith(("ot_distances.gan", "ot_distances.commands.gan"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["gan", "train", "--out", "x"]) == 2
     assert "needs the package 'torch': pip install 'ot_distances[torch]'" in capsys.readouterr().err
 

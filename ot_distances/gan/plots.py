@@ -1,4 +1,4 @@
-"""Pictures of a run from its folder: what was generated, the curves, and a walk between two latent points."""
+"""Pictures of a run, written into its folder: what was generated, the curves, and a walk between latent points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import require
-from ..plotting import BLUE, GREEN, GREY, LOOK, PURPLE, VERMILION
+from ..plotting import BLUE, GREEN, LOOK, PURPLE, VERMILION, plot_images, plot_log, plot_samples
 from ..problem import Array
 from .config import RunConfig
 from .data import Dataset, load
@@ -18,7 +18,7 @@ from .samplers import squared_distances
 from .trainer import CONFIG, SUMMARY, WALK, read_log
 
 PANELS = 5  # moments of a run beside each other
-SIDE = 8  # images in a row of a panel
+IMAGES = 64  # in each of them
 # Panels of curves: title -> column of the log -> its name and colour.
 CURVES = {
     "losses": {"generator_loss": ("generator", BLUE), "critic_loss": ("critic", VERMILION)},
@@ -29,8 +29,8 @@ CURVES = {
         "recall": ("recall", GREEN),
         "entropy": ("entropy of modes", PURPLE),
     },
-    "the critic's estimate of $W_1$": {"w_estimate": ("estimate", PURPLE), "w1": ("exact", BLUE)},
-    "the critic's estimate of JS": {"js_estimate": ("estimate", PURPLE)},
+    "what the critic takes for $W_1$": {"w_estimate": ("estimate", PURPLE), "w1": ("exact", BLUE)},
+    "what the critic takes for JS": {"js_estimate": ("estimate", PURPLE)},
 }
 
 
@@ -41,9 +41,7 @@ def draw_run(out: str | Path) -> list[Path]:
     shown = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, PANELS).astype(int))]
     panels = [(f"step {int(file.stem):,}", np.load(file)) for file in shown]
     written = [_draw_panels(panels, data, out / "samples.png"), _draw_curves(out, out / "curves.png")]
-    if (out / WALK).is_file():
-        written.append(_draw_walk(np.load(out / WALK), data, out / "walk.png"))
-    return written
+    return [*written, _draw_walk(np.load(out / WALK), data, out / "walk.png")] if (out / WALK).is_file() else written
 
 
 def draw_comparison(folders: Sequence[str | Path], path: Path) -> Path:
@@ -62,60 +60,33 @@ def _data_of(out: Path) -> Dataset:
 
 def _draw_panels(panels: Sequence[tuple[str, Array]], data: Dataset, path: Path) -> Path:
     held = data.held[: len(panels[0][1])]
-    panels = [*panels, ("held-out data", held)]
-    columns = min(PANELS + 1, len(panels))
-    rows = -(-len(panels) // columns)
+    columns = min(PANELS, len(panels)) + 1
+    rows = -(-(len(panels) + 1) // columns)
 
     def draw(figure: Any) -> None:
         axes = figure.subplots(rows, columns, squeeze=False).flat
-        for ax in axes:
+        for ax in axes[len(panels) + 1 :]:
             ax.axis("off")
-        for ax, (title, points) in zip(axes, panels):
+        for ax, (title, points) in zip(axes, [*panels, ("held-out data", held)]):
             ax.set_title(title)
             if data.shape is None:
-                _draw_points(ax, points, held)
+                plot_samples(points, ax, beneath=None if points is held else held)
             else:
-                ax.imshow(_tiled(points, data), cmap="gray", vmin=0, vmax=1)
+                plot_images(points[:IMAGES], ax, shape=data.shape, span=_span(data), columns=8)
 
     return _save(path, (1.7 * columns, (1.95 + 0.15 * panels[0][0].count("\n")) * rows), draw)
 
 
-def _draw_points(ax: Any, points: Array, held: Array) -> None:
-    """In one frame for all panels: the held-out points grey, the generated ones over them."""
-    below, above = (np.hstack([side, np.zeros((len(side), 1))])[:, :2] for side in (held, points))  # a line lies flat
-    centre, reach = (below.max(0) + below.min(0)) / 2, 0.65 * float(np.ptp(below, axis=0).max()) or 1.0
-    for side, colour in ((below, GREY), (above, BLUE))[: 1 + (points is not held)]:
-        ax.scatter(*side.T, s=3, color=colour, alpha=0.5, linewidths=0)
-    ax.axis("on")
-    ax.set(xlim=centre[0] + np.array([-reach, reach]), ylim=centre[1] + np.array([-reach, reach]), aspect="equal")
-    ax.set(xticks=[], yticks=[])
-
-
-def _tiled(points: Array, data: Dataset, columns: int = SIDE) -> Array:
-    """Flat images as one image of `columns` in a row, (H, W, channels), values in [0, 1], with gaps between."""
-    low, high = float(data.train.min()), float(data.train.max())
-    images = np.clip((points.reshape(-1, *data.shape) - low) / (high - low), 0, 1).transpose(0, 2, 3, 1)  # type: ignore[misc]
-    images = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5)
-    rows = max(1, min(SIDE, len(images) // columns))
-    height, width, channels = images.shape[1:]
-    grid = images[: rows * columns].reshape(rows, -1, height, width, channels)
-    return grid.swapaxes(1, 2).reshape(rows * height, -1, channels)
-
-
 def _draw_curves(out: Path, path: Path) -> Path:
-    rows = read_log(out)
-    floor = json.loads((out / SUMMARY).read_text("utf-8")) if (out / SUMMARY).is_file() else {}
+    rows, summary = read_log(out), json.loads((out / SUMMARY).read_text("utf-8"))
     shown = {title: lines for title, lines in CURVES.items() if any(next(iter(lines)) in row for row in rows)}
+    floors = {column: summary[f"{column}_floor"] for column in ("w1", "w2")}
 
     def draw(figure: Any) -> None:
-        for ax, (title, lines) in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown.items()):
-            for column, (name, colour) in lines.items():
-                drawn = [(row["step"], row[column]) for row in rows if column in row]
-                ax.plot(*np.array(drawn).reshape(-1, 2).T, color=colour, linewidth=1, label=name if drawn else None)
-                if f"{column}_floor" in floor and "w2" in lines:
-                    ax.axhline(floor[f"{column}_floor"], color=colour, linewidth=0.8, linestyle=":")
-            ax.set(title=title, xlabel="step", yscale="log" if "w2" in lines else "linear")
-            ax.legend()
+        for ax, (title, lines) in zip(figure.subplots(1, len(shown)), shown.items()):
+            distances = "w2" in lines
+            plot_log(rows, lines, ax, floors=floors if distances else {})
+            ax.set(title=title, yscale="log" if distances else "linear")
 
     return _save(path, (2.8 * len(shown), 2.6), draw)
 
@@ -126,11 +97,15 @@ def _draw_walk(walk: Array, data: Dataset, path: Path) -> Path:
 
     def draw(figure: Any) -> None:
         ax = figure.subplots()
-        ax.imshow(_tiled(np.concatenate([walk, nearest]), data, len(walk)), cmap="gray", vmin=0, vmax=1)
+        both = np.concatenate([walk, nearest])
+        plot_images(both, ax, shape=data.shape or (1, 1, 1), span=_span(data), columns=len(walk))
         ax.set_title("from one latent point to another, and the nearest training images")
-        ax.axis("off")
 
     return _save(path, (5, 1.4), draw)
+
+
+def _span(data: Dataset) -> tuple[float, float]:
+    return float(data.train.min()), float(data.train.max())
 
 
 def _save(path: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> Path:

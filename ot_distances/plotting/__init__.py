@@ -7,6 +7,7 @@ from .motion import animate_displacement, displacement, plot_displacement
 from .plan import plot_plan
 from .potentials import plot_potentials
 from .theta_shift import plot_theta_shift
+from .training import plot_images, plot_log, plot_samples
 
 __all__ = [
     "BLUE",
@@ -24,7 +25,10 @@ __all__ = [
     "plot_displacement",
     "plot_embedding",
     "plot_gaps",
+    "plot_images",
+    "plot_log",
     "plot_plan",
     "plot_potentials",
+    "plot_samples",
     "plot_theta_shift",
 ]

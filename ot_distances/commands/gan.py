@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .._arrays import require
-from . import plots
-from .config import PRESETS, RunConfig, flat, objective_of
-from .objectives import OBJECTIVES
-from .trainer import CONFIG, SUMMARY, resume, train
+from ..gan import OBJECTIVES, PRESETS, RunConfig, objective_of, plots, resume, train
+from ..gan.config import flat
+from ..gan.trainer import CONFIG, SUMMARY
+from .output import columns_of
 
 EXAMPLES = """\
 examples:
@@ -191,6 +191,4 @@ def _side_by_side(folders: list[Path]) -> Answer:
         for name in dict.fromkeys(chain(*facts)):
             values = ["-" if one.get(name) is None else str(one[name]) for one in facts]
             table += [[name, *values]] if always or len(set(values)) > 1 else []
-    first, *widths = [max(map(len, column)) for column in zip(*table)]
-    lines = ["  ".join([row[0].ljust(first), *map(str.rjust, row[1:], widths)]) for row in table]
-    return {"runs": runs}, "\n".join(lines)
+    return {"runs": runs}, "\n".join(columns_of(table))
