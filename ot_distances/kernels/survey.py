@@ -143,8 +143,10 @@ def cheapest(cost, sign, least, first, last, near, near_cost, length):
             for k in range(block.shape[0]):  # without a branch that nobody can foresee
                 found[hits] = k
                 hits += sign * block[k] <= bar[k]
-            for t in range(min(hits, most - count)):
-                k = found[(t + i // blocks) % hits]
+            t = i // blocks % max(hits, 1)
+            for _ in range(min(hits, most - count)):
+                k = found[t]
+                t = t + 1 if t + 1 < hits else 0
                 near[i, count] = start + k
                 near_cost[i, count] = block[k]
                 count += 1

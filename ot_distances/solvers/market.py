@@ -178,8 +178,8 @@ def solve(market: Market, v: Array | None = None) -> str:
         return _by_lists(market, False)
     market.start_at_minima()
     tied = n == m and _by_ties(market)
-    few = tied and np.count_nonzero(market.col_of_row < 0) <= FEW * n
-    if few and _dense(market, 0, DENSE_FEW):
+    free = int(np.count_nonzero(market.col_of_row < 0))
+    if tied and (free == 0 or (free <= FEW * n and _dense(market, 0, DENSE_FEW))):
         return BY_TIES
     if not tied and (n <= MIDDLE or n < m):
         if _dense(market, DENSE_BIDS, DENSE_SQUARE if n == m else DENSE_WIDE):
