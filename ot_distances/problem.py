@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,6 +103,9 @@ class GroundCost(Protocol):
 
     def matrix(self) -> Array:
         """All entries, (n, m) float64, C-ordered; not to be written to. MemoryError, before any work, if too large."""
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """(rows, entries) from top to bottom; a block may be overwritten by its reader."""
 
     def entries(self, rows: Array, cols: Array) -> Array:
         """The entries at index pairs, (k,)."""

@@ -247,9 +247,13 @@ def _every_method(solve, expected):
 
 def solve_all(x, y, a=None, b=None, **options):
     """`solve` by every method that applies; a line or equal weights must find those that are made for them."""
-    expected = ["auto", "network_simplex", "lp"] + ["1d"] * (np.ndim(x) == 1 or np.shape(x)[1] == 1)
-    if len(x) == len(y) and (a is None or (np.ptp(a) == 0 and np.ptp(b) == 0)):
-        expected.append("assignment")
+    expected = ["auto"] + ["1d"] * (np.ndim(x) == 1 or np.shape(x)[1] == 1)
+    if options.get("p") == math.inf:
+        expected.append("bottleneck")
+    elif len(x) == len(y) and (a is None or (np.ptp(a) == 0 and np.ptp(b) == 0)):
+        expected += ["network_simplex", "lp", "assignment"]
+    else:
+        expected += ["network_simplex", "lp"]
     return _every_method(lambda method: ot.solve(x, y, a, b, method=method, **options), expected)
 
 

@@ -42,14 +42,23 @@ def _off_the_line(problem: TransportProblem) -> str | None:
     return "points must lie on a line (d = 1) with a metric known by name"
 
 
+def _not_bottleneck(problem: TransportProblem) -> str | None:
+    return None if problem.power == np.inf else "p must be infinite"
+
+
+def _bottleneck(problem: TransportProblem) -> str | None:
+    return "p must be finite" if problem.power == np.inf else None
+
+
 def _not_uniform(problem: TransportProblem) -> str | None:
-    return None if problem.is_assignment else "both sides must have as many points, all of equal weight"
+    uneven = None if problem.is_assignment else "both sides must have as many points, all of equal weight"
+    return uneven or _bottleneck(problem)
 
 
 def _no_cloud(problem: TransportProblem) -> str | None:
     if not isinstance(problem.cost, PointCost):
         return "there must be points, with a metric known by name"
-    return "p must be finite" if problem.power == np.inf else None
+    return _bottleneck(problem)
 
 
 def _large_cloud(problem: TransportProblem) -> bool:
@@ -62,17 +71,14 @@ def _large_cloud(problem: TransportProblem) -> bool:
     return n * m > crossing**2
 
 
-def _anything(problem: TransportProblem) -> str | None:
-    return None
-
-
 SOLVERS: dict[str, Solver] = {
     "identity": Solver("identity", "equal measures: nothing moves, the cost is exactly 0", _different),
     "1d": Solver("line", "sort and merge cumulative masses, O((n + m) log(n + m))", _off_the_line),
+    "bottleneck": Solver("bottleneck", "p = inf: maximum flows at radii that close in on it", _not_bottleneck),
     "multiscale": Solver("multiscale", "large point clouds, any weights, no cost matrix", _no_cloud, _large_cloud),
     "assignment": Solver("assignment", "shortest augmenting paths and auction, uniform weights, n = m", _not_uniform),
-    "network_simplex": Solver("network_simplex", "primal network simplex on int64 masses, any weights", _anything),
-    "lp": Solver("linear_program", "the explicit linear program by HiGHS, small problems", _anything),
+    "network_simplex": Solver("network_simplex", "primal network simplex on int64 masses, any weights", _bottleneck),
+    "lp": Solver("linear_program", "the explicit linear program by HiGHS, small problems", _bottleneck),
 }
 
 # Points on each side from which on "multiscale" is the faster, up to a dimension: for equal weights (True) or others.
@@ -85,9 +91,6 @@ CROSSINGS = {
 WARM = 200
 
 METHODS = ("auto", *SOLVERS)
-
-# Solvers that know what the bottleneck is; the others solve it by bisection.
-KNOW_BOTTLENECK = ("identity", "1d")
 
 
 def choose(problem: TransportProblem) -> str:
@@ -140,7 +143,7 @@ def find_flow(
     active = problem if whole else problem.between(rows, cols)
     name = choose(active) if method == "auto" else method
     problem.watch.bounds = partial(reached, active)
-    flow = solver(active) if solver is not None else _run(active, name)
+    flow = solver(active) if solver is not None else SOLVERS[name](active)
     return (flow if whole else _expand(flow, rows, cols, problem)), name
 
 
@@ -148,14 +151,6 @@ def _require_suited(problem: TransportProblem, method: str) -> None:
     reason = SOLVERS[method].refuses(problem)
     if reason is not None:
         raise ValueError(f'`method` must suit the problem, but for "{method}" {reason}. Use method="auto".')
-
-
-def _run(problem: TransportProblem, name: str) -> Flow:
-    if problem.power == np.inf and name not in KNOW_BOTTLENECK:
-        from .bottleneck import bottleneck
-
-        return bottleneck(problem, SOLVERS[name])
-    return SOLVERS[name](problem)
 
 
 def _expand(flow: Flow, rows: Array, cols: Array, problem: TransportProblem) -> Flow:
