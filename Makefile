@@ -79,11 +79,11 @@ bench-large: ## Sizes that few solvers reach (hours)
 bench-%: $(VENV)/installed-bench
 	@mkdir -p benchmarks/results
 	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl
-	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks
+	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks --readme README.md
 
 .PHONY: report
 report: $(VENV)/installed-bench ## The pages and figures of docs/benchmarks, from all results so far
-	@$(BIN)/python -m benchmarks.report benchmarks/results/*.jsonl --out docs/benchmarks
+	@$(BIN)/python -m benchmarks.report benchmarks/results/*.jsonl --out docs/benchmarks --readme README.md
 
 .PHONY: texts
 texts: $(VENV)/installed-test ## docs/texts.md: the source texts' examples, computed again
@@ -99,6 +99,10 @@ experiments: experiments-quick ## The texts' claims, run again: three seeds, min
 experiments-full: ## All seeds, and MNIST (hours on two cores)
 experiments-%: $(VENV)/installed-test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments $*
+
+.PHONY: figures
+figures: $(VENV)/installed-demo ## The picture of the README, light and dark
+	@$(BIN)/python docs/figures/overview.py
 
 .PHONY: notebooks
 notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw

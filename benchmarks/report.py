@@ -1,13 +1,15 @@
 """JSON lines in, pages and figures out: `python -m benchmarks.report results.jsonl ... [--out docs/benchmarks]`.
 
-A page is never typed: run this again instead. Where several runs hold one problem the latest one counts, whole: a
-ratio is only taken between times of one run.
+With `--readme README.md` the speed figures between its two marks are written too. A page is never typed: run this
+again instead. Where several runs hold one problem the latest one counts, whole: a ratio is only taken between times of
+one run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,9 @@ STYLE = {
     name: {"color": COLOURS[i % 7], "marker": "osD^vPXph*<>8"[i], "ls": "-" if i < 7 else "--"}
     for i, name in enumerate(peer.name for peer in PEERS if peer.name != OURS)
 }
+# What the README compares with, a column each; its figures stand between these two lines.
+AGAINST = ("SciPy", "POT")
+MARKS = ("<!-- speed: written by `python -m benchmarks.report`, not typed -->", "<!-- end of speed -->")
 CURVES = 6  # families in the figure of times against n
 
 Group = dict[str, dict[str, Any]]  # solver -> record, of one problem in one run
@@ -333,17 +338,63 @@ def page(
             f"- `{run['command']}`, {m['date'][:10]}, {m['cpu']} with {m['cores']} cores, {m['system']}, "
             f"Python {m['python']}, NumPy {m['numpy']}, commit {m.get('commit', 'unknown')}"
         ]
-    loads = [r["load"] for g in by_threads.values() for group in g.values() for r in group.values() if r.get("load")]
-    if loads:
-        load = float(np.median(loads))
-        busy = (
-            " **The machine was busy with other work: take these ratios as rough.**"
-            if load > max(by_threads) + 1
-            else ""
-        )
-        lines += ["", f"Median load while running, these runs included: {load:.1f}.{busy}"]
+    if load := _load(by_threads.items()):
+        lines += ["", load]
     (out / f"{name}.md").write_text("\n".join(lines).rstrip() + "\n")
     return out / f"{name}.md"
+
+
+def _load(by_threads: Iterable[tuple[int, dict[tuple[str, int], Group]]]) -> str:
+    """How busy the machine was, where it can tell; a warning where other work had a core."""
+    sides = [(threads, group) for threads, groups in by_threads for group in groups.values()]
+    loads = [record["load"] for _, group in sides for record in group.values() if record.get("load")]
+    if not loads:
+        return ""
+    load = float(np.median(loads))
+    busy = load > max(threads for threads, _ in sides) + 1
+    warning = " **The machine was busy with other work: take these ratios as rough.**" if busy else ""
+    return f"Median load while running, these runs included: {load:.1f}.{warning}"
+
+
+def headline(
+    runs: Sequence[dict[str, Any]], summary: Sequence[tuple[str, int, dict[tuple[str, int], Group]]], folder: str
+) -> Iterator[str]:
+    """The speed figures of the README: one line a suite, on as few threads as were measured."""
+    least = {suite: min(threads for of, threads, _ in summary if of == suite) for suite, _, _ in summary}
+    shown = [(suite, threads, groups) for suite, threads, groups in summary if threads == least[suite]]
+    rows = []
+    for suite, threads, groups in shown:
+        ratios = [r for group in groups.values() if (r := ratio(group)) is not None]
+        means = [mean(_against(group, name) for group in groups.values()) for name in AGAINST]
+        cells = ["" if np.isnan(value) else f"{value:.2g}" for value in (mean(ratios), *means)]
+        name, title, _ = PAGES[suite]
+        rows.append([f"[{title}]({folder}/{name}.md)", _span(groups), str(len(ratios)), str(threads), *cells])
+    head = ["time of theirs / ours", "n", "problems", "threads", "the fastest exact peer", *AGAINST]
+    yield from _table(head, rows)
+    yield (
+        "Geometric means over the families of a suite that both solved; above 1 ours is faster. Ours includes the "
+        "plan, the potentials and the proof. Every loss is listed on the page of its suite."
+    )
+    yield ""
+    for run in runs:
+        m = run["machine"]
+        yield f"{m['date'][:10]}, {m['cpu']} with {m['cores']} cores, commit {m.get('commit', 'unknown')}. "
+    yield _load((threads, groups) for _, threads, groups in shown)
+
+
+def write_between_marks(path: Path, lines: Iterable[str]) -> None:
+    """Put the lines in the place of what stands between the two marks of a page."""
+    before, first, rest = path.read_text("utf-8").partition(MARKS[0])
+    _, last, after = rest.partition(MARKS[1])
+    if not (first and last):
+        raise ValueError(f"`{path}` must hold the lines {MARKS[0]!r} and {MARKS[1]!r}, but it does not. Add them.")
+    path.write_text("\n".join([before + first, "", *lines, "", last + after]), "utf-8")
+
+
+def _span(groups: dict[tuple[str, int], Group]) -> str:
+    """The sizes of a suite."""
+    sizes = sorted({n for _, n in groups})
+    return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
 
 
 def contents(summary: Sequence[tuple[str, int, dict[tuple[str, int], Group]]]) -> Iterator[str]:
@@ -354,15 +405,15 @@ def contents(summary: Sequence[tuple[str, int, dict[tuple[str, int], Group]]]) -
         ratios = [r for group in groups.values() if (r := ratio(group)) is not None]
         losses = sum(r < 1 for r in ratios)
         name, title, _ = PAGES[suite]
-        sizes = sorted({n for _, n in groups})
-        size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-        rows.append([f"[{title}]({name}.md)", str(threads), size, str(len(ratios)), f"{mean(ratios):.2f}", str(losses)])
+        rows.append(
+            [f"[{title}]({name}.md)", str(threads), _span(groups), str(len(ratios)), f"{mean(ratios):.2f}", str(losses)]
+        )
     head = ["suite", "threads", "n", "problems", "fastest exact peer / ours, geometric mean", "losses"]
     yield from _table(head, rows)
     yield "Every problem of a suite counts alike; each page lists every loss and every wrong answer."
 
 
-def report(paths: Sequence[Path], out: Path) -> list[Path]:
+def report(paths: Sequence[Path], out: Path, readme: Path | None = None) -> list[Path]:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -379,15 +430,21 @@ def report(paths: Sequence[Path], out: Path) -> list[Path]:
             used = {r["run"] for found in by_threads.values() for group in found.values() for r in group.values()}
             pages.append(page(suite, [run for stamp, run in runs.items() if stamp in used], by_threads, out))
     (out / "README.md").write_text("\n".join(contents(summary)) + "\n")
-    return [out / "README.md", *pages]
+    if readme is None:
+        return [out / "README.md", *pages]
+    used = {r["run"] for _, _, found in summary for group in found.values() for r in group.values()}
+    folder = os.path.relpath(out, readme.parent)
+    write_between_marks(readme, headline([run for stamp, run in runs.items() if stamp in used], summary, folder))
+    return [readme, out / "README.md", *pages]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.split("\n\n")[0])
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--readme", type=Path, help="write the speed figures between the marks of this page too")
     args = parser.parse_args(argv)
-    for path in report(args.results, args.out):
+    for path in report(args.results, args.out, args.readme):
         print(path)
 
 

@@ -267,6 +267,33 @@ def test_the_report_tells_ratios_losses_and_faults_with_their_command(results, t
         assert f"({figure})" in text and (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_readme_gets_the_figures_of_the_results(results, tmp_path):
+    """Between the two marks, and nothing else of the page; again and again."""
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n\n{report.MARKS[0]}\nold figures\n{report.MARKS[1]}\n\nafter\n")
+    for _ in range(2):
+        report.report([results], tmp_path / "pages", readme)
+    text = readme.read_text()
+    assert text.startswith(f"before\n\n{report.MARKS[0]}\n") and text.endswith(f"{report.MARKS[1]}\n\nafter\n")
+    assert "old figures" not in text and text.count("| [Dense assignment](pages/assignment.md) |") == 1
+    groups = {(family, n): group for (_, _, family, n), group in report.read([results])[1].items()}
+    best = report.mean(report.ratio(group) for group in groups.values())
+    row = next(line for line in text.splitlines() if "Dense assignment" in line)
+    assert [cell.strip() for cell in row.split("|")[2:7]] == ["20 to 30", "4", "1", f"{best:.2g}", f"{best:.2g}"]
+    assert json.loads(results.read_text().splitlines()[0])["machine"]["cpu"] in text
+
+
+def test_a_readme_without_marks_is_refused(results, tmp_path):
+    (tmp_path / "README.md").write_text("nothing here\n")
+    with pytest.raises(ValueError, match="must hold the lines '<!-- speed: written by"):
+        report.report([results], tmp_path / "pages", tmp_path / "README.md")
+
+
+def test_the_readme_of_this_repository_has_its_marks():
+    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert [text.count(mark) for mark in report.MARKS] == [1, 1]
+
+
 def test_a_later_run_replaces_a_problem_whole(results, tmp_path):
     head, *records = map(json.loads, results.read_text().splitlines())
     later = [r for r in records if r["family"] == "uniform" and r["n"] == 20 and r["solver"] == "SciPy"]

@@ -80,6 +80,22 @@ def test_ground_costs_have_slow_twins() -> None:
     assert naive.METRICS.keys() == METRICS.keys()
 
 
+def test_citation_names_this_version() -> None:
+    """CITATION.cff and setup.cfg say the same of title, version and licence."""
+    citation = dict(re.findall(r"^([\w-]+): (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE))
+    metadata = dict(re.findall(r"^(\w+) = (.+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.MULTILINE))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == metadata["version"]
+    assert citation["license"] == metadata["license"]
+    assert citation["title"].strip('"').startswith(metadata["name"])
+
+
+def test_pictures_of_the_readme_are_there() -> None:
+    shown = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    assert len(shown) == 2
+    assert all((ROOT / picture).read_bytes().startswith(b"\x89PNG") for picture in shown)
+
+
 def cells(notebook: Path) -> list[dict]:
     return [cell for cell in json.loads(notebook.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
 

@@ -19,7 +19,7 @@ def clouds(n: int = 110) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
     angle = 2 * np.pi * (np.arange(n) + 0.5) / n
     ring = 2 * np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(0, 0.06, (n, 2))
-    return rng.normal(0, 0.45, (n, 2)) + [-0.5, 0.3], ring
+    return rng.normal([-0.5, 0.3], 0.45, (n, 2)), ring
 
 
 def draw(path: Path) -> None:
