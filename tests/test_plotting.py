@@ -365,6 +365,13 @@ def test_bounds_close_around_the_optimum() -> None:
     assert ax.get_title() == "between 4 and 4: a gap of 0e+00"
 
 
+def test_what_is_proven_once_stays_proven() -> None:
+    ax = plot_bounds([(0, 2.0, 5.0), (1, 1.0, 4.0), (2, 3.0, 6.0)])
+    upper, lower = (line.get_ydata() for line in ax.lines)
+    np.testing.assert_array_equal(lower, [2, 2, 3])
+    np.testing.assert_array_equal(upper, [5, 4, 4])
+
+
 def test_gaps_of_several_solvers_share_one_scale() -> None:
     ax = plot_gaps({"one": RECORD, "other": [(1.0, 1.0, 2.0)]}, xlabel="points n")
     drawn(ax)
