@@ -10,6 +10,7 @@ import importlib
 import io
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import matplotlib.pyplot as plt
 import naive
 import pytest
 
+from ot_distances.__main__ import parser_of_all
 from ot_distances.costs import METRICS
 from ot_distances.solvers import SOLVERS, Solver
 
@@ -59,6 +61,13 @@ def test_make_targets_exist(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)\s#]+)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_commands_are_understood(page: Path) -> None:
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^(?:\$ )?ot-distances (.*)", text, re.MULTILINE):
+        parser_of_all(gan=line.startswith("gan")).parse_args(shlex.split(line, comments=True))
 
 
 @pytest.mark.parametrize("row", SOLVERS.values(), ids=SOLVERS)

@@ -1,7 +1,8 @@
-"""Run every notebook of this folder from top to bottom, and keep what it prints and draws."""
+"""Run the notebooks of this folder (or those named) from top to bottom, and keep what they print and draw."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    for path in sorted(HERE.glob("*.ipynb")):
+    for path in [HERE / name for name in sys.argv[1:]] or sorted(HERE.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": HERE}}).execute()
         for cell in notebook.cells:  # what changes from run to run says nothing
