@@ -31,6 +31,7 @@ class Answer:
     plan: list[tuple[Array, Array, Array | None]] | None = None  # (rows, cols, mass) of each problem; None: unit mass
     duals: list[tuple[Array, Array]] | None = None
     bounds: tuple[float, float] | None = None
+    peak_bytes: int | None = None  # that the solver says it held
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def our_transport(problem: Problem, threads: int) -> Answer:
     else:
         found = solve(problem.x, problem.y, problem.a, problem.b, p=problem.p, n_jobs=threads)
     plan = [(found.plan.row, found.plan.col, found.plan.data)]
-    return Answer(found.cost, plan, [(found.f, found.g)], (found.lower, found.upper))
+    return Answer(found.cost, plan, [(found.f, found.g)], (found.lower, found.upper), found.peak_bytes)
 
 
 OURS = "ot_distances"

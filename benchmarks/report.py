@@ -51,7 +51,10 @@ STYLE = {
 # What the README compares with, a column each; its figures stand between these two lines.
 AGAINST = ("SciPy", "POT")
 MARKS = ("<!-- speed: written by `python -m benchmarks.report`, not typed -->", "<!-- end of speed -->")
+GROWTH = (10_000, 100_000)  # the figure of growth: fitted from the first n on, for families that reach the second
 CURVES = 6  # families in the figure of times against n
+
+MEMORY = "peak_bytes", "told_bytes"  # what the process took beyond what was there, and what `Transport` says
 
 Group = dict[str, dict[str, Any]]  # solver -> record, of one problem in one run
 
@@ -200,10 +203,11 @@ def times_tables(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
         rows = []
         for family, group in chosen.items():
             fastest = min((t for name in solvers if (t := seconds(group.get(name)))), default=None)
-            peak = group.get(OURS, {}).get("peak_bytes")
-            memory = "" if peak is None else f"{max(peak, 0) / 2**20:.0f} MiB"
-            rows.append([family, *(_cell(group.get(name), fastest) for name in solvers), memory])
-        yield from _table(["family", *solvers, "memory, ours"], rows)
+            ours = group.get(OURS, {})
+            gap = f"{ours['gap']:.0e}" if ours.get("gap") is not None else ""
+            memory = ["" if (size := ours.get(key)) is None else f"{max(size, 0) / 2**20:.0f}" for key in MEMORY]
+            rows.append([family, *(_cell(group.get(name), fastest) for name in solvers), gap, " / ".join(memory)])
+        yield from _table(["family", *solvers, "gap, ours", "MiB, ours: taken / `peak_bytes`"], rows)
 
 
 def figure_ratios(groups: dict[tuple[str, int], Group], title: str, path: Path) -> bool:
@@ -292,9 +296,52 @@ def figure_times(groups: dict[tuple[str, int], Group], title: str, path: Path) -
     return True
 
 
+def growth(groups: dict[tuple[str, int], Group]) -> dict[str, tuple[dict[str, list[tuple[int, float]]], float]]:
+    """For each family that ours takes far: (n, seconds) by solver, and the exponent fitted to ours."""
+    found = {}
+    for family in dict.fromkeys(f for f, _ in groups):
+        sizes = sorted(n for f, n in groups if f == family)
+        lines = {
+            name: [(n, t) for n in sizes if (t := seconds(groups[family, n].get(name))) is not None]
+            for name in (OURS, *STYLE)
+        }
+        ours = np.log([point for point in lines[OURS] if point[0] >= GROWTH[0]])
+        if len(ours) > 1 and lines[OURS][-1][0] >= GROWTH[1]:
+            found[family] = lines, float(np.polyfit(*ours.T, 1)[0])
+    return found
+
+
+def figure_growth(groups: dict[tuple[str, int], Group], title: str, path: Path) -> bool:
+    """Seconds against n as far as ours goes, peers beside, with the exponent of its growth; False without such runs."""
+    import matplotlib.pyplot as plt
+
+    families = growth(groups)
+    if not families:
+        return False
+    fig, ax = plt.subplots(figsize=(7.5, 5.0), layout="constrained")
+    marks = dict(zip(families, "osD^vPX*" * len(families)))
+    for family, (lines, exponent) in families.items():
+        ax.plot(
+            *zip(*lines[OURS]), color="black", marker=marks[family], ms=5, label=f"ours, {family}: n^{exponent:.2f}"
+        )
+        for name in STYLE:
+            if lines[name]:
+                style = {**STYLE[name], "marker": marks[family], "lw": 0.9, "ms": 4}
+                ax.plot(*zip(*lines[name]), label=f"{name}, {family}", **style)
+    ax.set(xscale="log", yscale="log", xlabel="n", ylabel="seconds")
+    ax.grid(color="#E5E5E5", lw=0.5)
+    ax.spines[["top", "right"]].set_visible(False)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    fig.suptitle(title, fontsize=11)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
+    return True
+
+
 FIGURES = [
     ("", figure_ratios, "Time of the fastest exact peer over ours, by family"),
     ("-times", figure_times, "Seconds against n"),
+    ("-growth", figure_growth, "Growth of the time with n, fitted from n = 10,000 on"),
 ]
 
 
@@ -305,7 +352,8 @@ def page(
     lines = [f"# {title}", "", "Written by `python -m benchmarks.report`; not typed.", "", what, ""]
     lines += [
         "Every answer is judged before the clock starts: a plan by its marginals and its cost, ours also by pricing "
-        "all pairs under its potentials, a bare number by the bounds that these leave. Then all solvers take turns in "
+        "all pairs under its potentials (beyond 2e9 pairs its own lower bound stands), a bare number by the bounds "
+        "that these leave. Then all solvers take turns in "
         "one process; a time is the best of its turns. *Ratio* is the fastest exact peer's time over ours: above 1 "
         "ours is faster; losses are bold and listed. A dash: the solver does not take such problems.",
         "",

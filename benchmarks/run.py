@@ -34,6 +34,12 @@ from .peers import OURS, Peer, Verdict
 THREAD_VARIABLES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON", "VECLIB_MAXIMUM", "BLIS")
 COMPILE_SECONDS = 240.0  # grace for warm-up, and for the first large call of a solver that compiles itself
 SHORTEST_SAMPLE = 0.01  # seconds; a shorter call is repeated within one sample
+LONG_SAMPLE = 30.0  # seconds; where the first call takes longer it is the time: what it compiles, or loads, is little
+
+# Families of point sets: in the plane, in many dimensions, and with weights.
+PLANE = ["square 2-D*", "shifted Gauss 2-D*", "banana on banana, p=2", "ring on square, p=2"]
+HIGH = ["Gauss 16-D*", "Gauss 100-D*"]
+WEIGHTED = ["weighted*", "weights over 1e6, p=2", "pixels, smooth*"]
 
 # Rows of a preset: (suite, family patterns, sizes). `n` of a batch is the side of its problems.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -67,8 +73,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "large": {
         "rows": [
-            ("points", ["square 2-D*", "shifted Gauss 2-D*", "banana*", "ring*", "cube 3-D*"], [20_000, 100_000]),
-            ("points", ["weighted,*", "pixels, smooth*"], [16_384]),
+            ("points", [*PLANE, "cube 3-D*", "shifted Gauss 3-D*", *HIGH, *WEIGHTED], [4000, 10_000]),
+            ("points", ["weighted*", "pixels, smooth, p=2"], [16_384]),
+            ("points", ["square 2-D*", "shifted Gauss 2-D*"], [20_000, 50_000]),
+            ("points", [*PLANE, "cube 3-D, p=2", "n against 0.8n, p=2"], [100_000]),
+            ("points", ["square 2-D, p=2", "shifted Gauss 2-D, p=2"], [300_000]),
             ("points", ["square 2-D, p=2"], [1_000_000]),
             ("assignment", ["uniform, float32"], [16_000]),
         ],
@@ -102,12 +111,16 @@ def _check(peer: Peer, suite: str, problem: families.Problem, threads: int) -> d
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
         peak = -_resident("VmRSS")
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     answer = peer.solve[suite](problem, threads)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     if peak is not None:
         peak += _resident("VmHWM")
-    return {"verdict": peers.judge(problem, answer), "seconds": seconds, "peak_bytes": peak}
+    found = {"verdict": peers.judge(problem, answer), "seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak}
+    if answer.bounds is not None and answer.peak_bytes is not None:
+        lower, upper = answer.bounds
+        found |= {"gap": (upper - lower) / max(abs(answer.value), 1e-300), "told_bytes": answer.peak_bytes}
+    return found
 
 
 def _clock(peer: Peer, suite: str, problem: families.Problem, threads: int) -> dict[str, float]:
@@ -266,6 +279,9 @@ class Race:
                 result = results[name]
                 if result["status"] != "ok" or spent[name] > self.limit:
                     continue
+                if result["seconds"] > LONG_SAMPLE:
+                    result |= {"wall": [result["seconds"]], "cpu": [result["cpu_seconds"]]}
+                    continue
                 reply = self.worker.ask("clock", name, 3 * max(self.limit, result["seconds"]))
                 if "status" in reply:
                     result |= reply
@@ -344,7 +360,8 @@ def choose_peers(names: Sequence[str]) -> list[Peer]:
 
 
 def run(args: argparse.Namespace, table: Sequence[Peer]) -> None:
-    problems = plan(args.rows)
+    done_before = held(args)
+    problems = [problem for problem in plan(args.rows) if problem not in done_before]
     table = [peer for peer in table if any(suite in peer.solve for suite, _, _ in problems)]
     versions = {peer.name: peer.version() for peer in table}
     absent = [peer for peer in table if versions[peer.name] is None]
@@ -359,7 +376,7 @@ def run(args: argparse.Namespace, table: Sequence[Peer]) -> None:
     race = Race(table, threads=args.threads, repeat=args.repeat, limit=args.limit)
     started, done = time.monotonic(), 0
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    with open(args.out, "a" if args.append else "w") as file:
+    with open(args.out, "a" if args.append or args.resume else "w") as file:
         print(json.dumps(head), file=file, flush=True)
         try:
             for suite, family, n in problems:
@@ -377,6 +394,15 @@ def run(args: argparse.Namespace, table: Sequence[Peer]) -> None:
     for suite, family, n in problems[done:]:
         print(f"NOT RUN, the {args.minutes:.0f} minutes are over: {suite}, {family}, n = {n}")
     print(f"{done} problems in {(time.monotonic() - started) / 60:.1f} minutes -> {args.out}")
+
+
+def held(args: argparse.Namespace) -> set[tuple[str, str, int]]:
+    """What `--out` holds already, with as many threads, where this run is to go on from there."""
+    if not (args.resume and args.out.exists()):
+        return set()
+    lines = [json.loads(line) for line in args.out.read_text().splitlines()]
+    stamps = {line["run"] for line in lines if line.get("threads") == args.threads}
+    return {(line["suite"], line["family"], line["n"]) for line in lines if "suite" in line and line["run"] in stamps}
 
 
 def _where(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -400,7 +426,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.split("\n\n")[0])
     parser.add_argument("suites", nargs="+", choices=[*families.SUITES, "all"], metavar="suite")
     parser.add_argument("--preset", choices=PRESETS, default="quick", help="families, sizes and limits (%(default)s)")
-    parser.add_argument("--n", type=int, nargs="+", help="sizes instead of the preset's")
+    parser.add_argument("--n", type=int, nargs="+", help="of the preset's sizes only these; or others, of all families")
     parser.add_argument("--families", nargs="+", help="names or patterns instead of the preset's; all")
     parser.add_argument("--peers", nargs="+", default=["all"], help="names, all or none")
     parser.add_argument("--threads", type=int, default=1)
@@ -410,11 +436,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results.jsonl"))
     parser.add_argument("--append", action="store_true", help="add to --out")
+    parser.add_argument("--resume", action="store_true", help="add what --out does not hold yet")
     args = parser.parse_args(argv)
     preset = PRESETS[args.preset]
     suites = list(families.SUITES) if "all" in args.suites else args.suites
     args.rows = [row for row in preset["rows"] if row[0] in suites]
-    if args.n or args.families:
+    chosen = [(suite, names, [n for n in sizes if n in (args.n or sizes)]) for suite, names, sizes in args.rows]
+    if args.n and not args.families and any(sizes for *_, sizes in chosen):
+        args.rows = [row for row in chosen if row[2]]
+    elif args.n or args.families:
         sizes = {s: args.n or sorted({n for row in preset["rows"] if row[0] == s for n in row[2]}) for s in suites}
         args.rows = [(s, args.families or ["*"], sizes[s]) for s in suites]
     for option in ("repeat", "limit", "minutes"):

@@ -304,6 +304,36 @@ def test_a_later_run_replaces_a_problem_whole(results, tmp_path):
     assert set(groups["assignment", 1, "uniform", 30]) == {peer.name for peer in FAKES}
 
 
+def test_a_run_goes_on_where_its_file_ends(tmp_path):
+    path = tmp_path / "results.jsonl"
+    argv = ["assignment", "--families", "uniform", "--peers", "none", "--repeat", "1", "--out", str(path), "--resume"]
+    for sizes in (["20"], ["20", "30"], ["20", "30"]):
+        run.run(run.parse([*argv, "--n", *sizes]), FAKES[:1])
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["n"] for line in told if "suite" in line] == [20, 30]
+    assert run.held(run.parse([*argv, "--threads", "2"])) == set()
+
+
+def test_sizes_choose_among_the_rows_of_a_preset():
+    rows = run.parse(["points", "--preset", "large", "--n", "100000"]).rows
+    assert {n for *_, sizes in rows for n in sizes} == {100_000}
+    assert ("points", "ring on square, p=2", 100_000) in run.plan(rows)
+    assert ("points", "Gauss 100-D, p=2", 100_000) not in run.plan(rows)
+
+
+def test_growth_is_fitted_where_ours_goes_far(tmp_path):
+    def record(n, solver, wall):
+        return {"status": "ok", "wall": [wall], "error": 0.0, "solver": solver, "n": n}
+
+    groups = {("far", n): {OURS: record(n, OURS, 1e-5 * n**1.25)} for n in (1000, 10_000, 100_000, 10**6)}
+    groups["far", 1000]["POT"] = record(1000, "POT", 1.0)
+    groups |= {("near", n): {OURS: record(n, OURS, 1e-5 * n)} for n in (1000, 10_000)}
+    found = report.growth(groups)
+    assert list(found) == ["far"] and found["far"][1] == pytest.approx(1.25)
+    assert report.figure_growth(groups, "title", tmp_path / "growth.png")
+    assert not report.figure_growth({}, "title", tmp_path / "none.png")
+
+
 def test_presets_and_options_name_problems_that_exist():
     for preset in run.PRESETS:
         args = run.parse(["all", "--preset", preset])
