@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from . import measures
+from . import _resident, measures
+from ._arrays import to_numpy
+from ._device import Backend
 from .certificate import certify_assignment, unscale, unscale_array
 from .costs import DenseCost
 from .problem import Array, Assignment, NotConverged
+from .solvers import DEVICE_ROWS
+from .solvers import device as on_device
 from .solvers.assignment import market_of
+from .solvers.device_batch import MOST_COLUMNS, MOST_ROWS, match_batch
 from .solvers.market import Market, solve
 from .solvers.small_assignment import GAP, SLOTS, SMALL, match_small, prove
 
 RTOL = 1e-9
-
-DEVICES = (None, "cpu")
 
 
 def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str | None = None) -> Any:
@@ -31,15 +35,16 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
         Any real numbers; +inf forbids a pair (so does -inf when maximising).
     maximize : bool, default False
         Look for the greatest sum.
-    device : None or "cpu"
-        Where to solve; None is where the data lie.
+    device : None, "cpu", "cuda" or "cuda:k"
+        Where to solve; None is where the data lie. A GPU needs CuPy: pip install 'ot_distances[gpu]'.
 
     Returns
     -------
     Assignment
         Matched ``rows`` (ascending) and ``cols``, their ``cost``, duals ``u`` and ``v`` with u_i + v_j <= C_ij
         (>= when maximising), rigorous bounds and gap. For a batch every field has a leading axis B; for a list of
-        different shapes a list of results.
+        different shapes a list of results. For cupy arrays and torch tensors the arrays are of that library, on the
+        same device.
 
     Raises
     ------
@@ -47,10 +52,13 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
         Bad input; or forbidden pairs that leave no matching.
     NotConverged
         The matching could not be certified to a relative gap of 1e-9.
+    ImportError, RuntimeError
+        A GPU is asked for, but CuPy or a device is missing.
 
     Notes
     -----
-    O(n^3) at worst. Costs in float32 are read as they are, without a copy; sums are in float64.
+    O(n^3) at worst. Costs in float32 are read as they are, without a copy; sums are in float64. A matrix on a GPU stays
+    there (docs/gpu.md): only lists of candidates come to the host.
 
     References
     ----------
@@ -67,21 +75,67 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
     >>> linear_assignment([[4, 1, 3], [2, 0, 5]], maximize=True).cost
     9.0
     """
-    if device is not None:
-        measures.option(device, "device", DEVICES)
     sign = -1.0 if maximize else 1.0
-    if type(cost_matrix) is np.ndarray and cost_matrix.ndim == 2:
+    if type(cost_matrix) is np.ndarray and cost_matrix.ndim == 2 and cost_matrix.dtype.kind == "f" and device is None:
         return _one(cost_matrix, sign)
     if isinstance(cost_matrix, (list, tuple)):
         shapes = {one.shape if getattr(one, "ndim", 0) == 2 else None for one in cost_matrix}
-        if len(shapes) > 1 and None not in shapes:
-            return [_one(measures.real_array(one, "cost_matrix"), sign) for one in cost_matrix]
-    array = measures.real_array(cost_matrix, "cost_matrix")
+        if None not in shapes and (len(shapes) > 1 or _resident.on_gpu(*cost_matrix)):
+            return [linear_assignment(one, maximize=maximize, device=device) for one in cost_matrix]
+    if device != "cpu" and (device is not None or _resident.on_gpu(cost_matrix)):
+        with _resident.at(device, cost_matrix) as backend:
+            costs = measures.resident_costs(_resident.view(backend, cost_matrix), sign=sign, batch=True)
+            return _like(_there(backend, costs, sign), cost_matrix)
+    return _like(_here(measures.real_array(cost_matrix, "cost_matrix"), sign), cost_matrix)
+
+
+def _like(found: Assignment, value: Any) -> Assignment:
+    """The same with arrays of the library, and on the device, of the value."""
+    parts = {field.name: getattr(found, field.name) for field in fields(found)}
+    return replace(found, **{name: _resident.like(part, value) for name, part in parts.items() if np.ndim(part)})
+
+
+def _here(array: Array, sign: float) -> Any:
     if array.ndim != 3:
         return _one(array, sign)
+    _require_entries(array)
+    return _many(array, sign)
+
+
+def _there(backend: Backend, array: Any, sign: float) -> Any:
+    """The same for checked costs on a GPU; what does not pay there, or cannot be solved there, comes to the host."""
+    if array.ndim == 3:
+        _require_entries(array)
+        batch = _many_there(backend, array, sign) if min(array.shape[1:]) <= MOST_ROWS else None
+        return batch or _here(to_numpy(array), sign)
+    found = on_device.match_matrix(backend, array, sign) if min(array.shape) >= DEVICE_ROWS else None
+    if found is None:
+        return _here(to_numpy(array), sign)
+    cost, turned, matching = found
+    return _result(matching.col_of_row, _proof_of_scaled(cost, matching.col_of_row, matching.v), turned)
+
+
+def _many_there(backend: Backend, array: Any, sign: float) -> Assignment | None:
+    """A batch of small problems on a GPU; None where one of them has no matching there, or none that is proven."""
+    xp, turned = backend.xp, array.shape[1] > array.shape[2]
+    wide = xp.ascontiguousarray(array.transpose(0, 2, 1) if turned else array)
+    if wide.shape[2] > MOST_COLUMNS:
+        return None
+    cols, u, v, bounds, status = match_batch(backend, wide, sign)
+    numbers = to_numpy(bounds)
+    if to_numpy(status).any() or not (numbers[:, GAP] <= RTOL).all():
+        return None
+    rows = xp.tile(xp.arange(cols.shape[1]), (len(cols), 1))
+    if turned:
+        order = xp.argsort(cols, axis=1)
+        rows, cols, u, v = xp.take_along_axis(cols, order, axis=1), order, v, u
+    parts: list[Any] = [rows, cols, numbers[:, 0], u, v, *numbers[:, 1:SLOTS].T]
+    return Assignment(*parts)
+
+
+def _require_entries(array: Any) -> None:
     if 0 in array.shape:
         raise ValueError(f"`cost_matrix` must not be empty, but it has shape {array.shape}. Pass at least one entry.")
-    return _many(array, sign)
 
 
 def _one(array: Array, sign: float) -> Assignment:
@@ -144,21 +198,26 @@ def _one_by_one(array: Array, sign: float) -> Assignment:
 
 def _certified(market: Market) -> Assignment:
     """The proof of one matching, in the user's units and sense."""
-    cols, rows = market.col_of_row, np.arange(len(market.col_of_row))
+    cols = market.col_of_row
     cost = DenseCost(market.cost, market.sign, extremes=(market.survey.low, market.survey.high))
-    cost_sum, lower, upper, gap, u, v = _proof_of_scaled(cost, market) if cost.shift else prove(market)
+    return _result(cols, _proof_of_scaled(cost, cols, market.v) if cost.shift else prove(market), market.turned)
+
+
+def _result(cols: Array, proof: tuple[float, float, float, float, Array, Array], turned: bool) -> Assignment:
+    """What is proven of a matching of rows to `cols`, which are columns to rows for the user if `turned`."""
+    rows, (cost_sum, lower, upper, gap, u, v) = np.arange(len(cols)), proof
     if not gap <= RTOL:
         raise NotConverged(_apart(min(lower, upper), max(lower, upper), gap), min(lower, upper), max(lower, upper))
-    if market.turned:
+    if turned:
         rows = np.argsort(cols)
         rows, cols, u, v = cols[rows], rows, v, u
     return Assignment(rows, cols, cost_sum, u, v, lower, upper, gap)
 
 
-def _proof_of_scaled(cost: DenseCost, market: Market) -> tuple[float, float, float, float, Array, Array]:
-    """The same numbers as `prove` for costs of which some are so large or small that they are scaled first."""
-    sign, exponent, cols = market.sign, cost.exponent, market.col_of_row
-    u, v, bounds = certify_assignment(cost, cols, unscale_array(market.v, -exponent))
+def _proof_of_scaled(cost: DenseCost, cols: Array, v: Array) -> tuple[float, float, float, float, Array, Array]:
+    """The same numbers as `prove`, for costs some of which may be so large or small that they are scaled first."""
+    sign, exponent = cost.sign, cost.exponent
+    u, v, bounds = certify_assignment(cost, cols, unscale_array(v, -exponent))
     lower, upper = unscale(bounds.lower, exponent, -1), unscale(bounds.upper, exponent, +1)
     total = unscale(float(np.sum(cost.entries(np.arange(len(cols)), cols))), exponent)
     total = min(max(total, lower), upper)

@@ -80,12 +80,29 @@ def same_dimension(x: Array, y: Array) -> None:
 def cost_matrix(value: Any, *, forbid: bool = True, sign: float = 1.0) -> Array:
     """A dense cost matrix, in its own dtype if that is float32 or float64."""
     array = real_array(value, "cost_matrix")
+    _require_matrix(array)
+    return cost_values(array, forbid=forbid, sign=sign)
+
+
+def resident_costs(array: Any, *, sign: float = 1.0, batch: bool = False) -> Any:
+    """A cost matrix (or a batch of them) on a GPU: checked there, in float32 if that holds its numbers, or float64."""
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"`cost_matrix` must be real, but it has dtype {array.dtype}. Pass its real and imaginary parts."
+        )
+    if array.ndim != 3 or not batch:
+        _require_matrix(array)
+    if array.dtype.itemsize <= 2:
+        array = array.astype(np.float32)
+    return cost_values(array, sign=sign)
+
+
+def _require_matrix(array: Any) -> None:
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"`cost_matrix` must have shape (n, m) with n, m >= 1, but it has shape {array.shape}. "
             "Pass one row for each source and one column for each target."
         )
-    return cost_values(array, forbid=forbid, sign=sign)
 
 
 def cost_values(array: Array, *, forbid: bool = True, sign: float = 1.0) -> Array:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from . import measures
+from . import _resident, measures
 from ._arrays import library
+from ._device import Backend
 from .certificate import unscale_array
 from .costs import METRICS, DenseCost, PointCost, from_callable
 from .problem import Array, Flow, GroundCost, NotConverged, Transport, TransportProblem, Watch
-from .solvers import METHODS, solve_problem
+from .solvers import METHODS, runs_on_device, solve_problem
+from .solvers.device_costs import DeviceCloud, DeviceMatrix
 
 # Optimal potentials vary by no more than the costs do; those of a start may, but not by more than so many times that.
 PROPORTION = 16.0
@@ -76,7 +78,8 @@ def wasserstein(
     float
         The distance; for a batch an array of shape (B,). Where any of x, y, a, b is a torch tensor, a tensor, 0-d or
         (B,), in the dtype and on the device of the tensors, differentiable in all of them (docs/gradients.md); a
-        callable `metric` is then given tensors.
+        callable `metric` is then given tensors. For cupy arrays a cupy array, 0-d or (B,); docs/gpu.md says
+        what runs on their GPU.
 
     Raises
     ------
@@ -118,7 +121,10 @@ def wasserstein(
 
         return _torch.wasserstein(x, y, a, b, p, metric, transports)
     results, batched = transports(x, y, a, b, metric=metric)
-    return np.array([one.value for one in results]) if batched else results[0].value
+    values = np.array([one.value for one in results])
+    if library(x, y, a, b) == "cupy":
+        return _resident.like(values if batched else values[0], x, y, a, b)
+    return values if batched else results[0].value
 
 
 def solve(
@@ -197,12 +203,16 @@ def _solve(
 ) -> Transport:
     measures.tolerance(rtol)
     measures.option(method, "method", METHODS)
-    x, y = measures.points(x, "x"), measures.points(y, "y")
-    measures.same_dimension(x, y)
-    p = measures.order(p)
-    similar = measures.similar(start, (len(x), len(y)))
-    problem = transport_problem(ground_cost(x, y, metric, p), a, b, power=p)
-    return replace(_run(problem, method, rtol, similar, watch), _points=(x, y))
+    with _resident.visit(x, y) as backend:
+        x, y = measures.points(x, "x"), measures.points(y, "y")
+        measures.same_dimension(x, y)
+        p = measures.order(p)
+        similar = measures.similar(start, (len(x), len(y)))
+        problem = transport_problem(ground_cost(x, y, metric, p), a, b, power=p)
+        if backend is not None and isinstance(problem.cost, PointCost):
+            moved = replace(problem, cost=DeviceCloud(backend, problem.cost))
+            problem = moved if runs_on_device(moved, method) else problem
+        return replace(_run(problem, method, rtol, similar, watch), _points=(x, y))
 
 
 def solve_cost(
@@ -234,7 +244,7 @@ def solve_cost(
     -------
     Transport
         ``value`` and ``cost`` are both the optimal cost, not rooted; for torch tensors one 0-d tensor, differentiable
-        in cost_matrix, a and b.
+        in cost_matrix, a and b; for cupy arrays one 0-d array.
 
     Raises
     ------
@@ -253,13 +263,28 @@ def solve_cost(
     measures.tolerance(rtol)
     measures.threads(n_jobs)
     measures.option(method, "method", METHODS)
-    cost = DenseCost(measures.cost_matrix(cost_matrix))
-    result = _run(transport_problem(cost, a, b), method, rtol, measures.similar(start, cost.shape), watch)
-    if library(cost_matrix, a, b) == "torch":
+    with _resident.visit(cost_matrix) as backend:
+        problem = _cost_problem(cost_matrix, a, b, backend, method)
+        result = _run(problem, method, rtol, measures.similar(start, problem.shape), watch)
+    kind = library(cost_matrix, a, b)
+    if kind == "torch":
         from . import _torch
 
         return _torch.with_gradient(result, cost_matrix, a, b)
+    if kind == "cupy":
+        value: Any = _resident.like(result.cost, cost_matrix, a, b)
+        return replace(result, value=value, cost=value)
     return result
+
+
+def _cost_problem(cost_matrix: Any, a: Any, b: Any, backend: Backend | None, method: str) -> TransportProblem:
+    """The problem on a cost matrix, which stays on its GPU where it can be solved there."""
+    if backend is not None:
+        matrix = backend.xp.ascontiguousarray(measures.resident_costs(_resident.view(backend, cost_matrix)))
+        problem = transport_problem(DeviceMatrix(backend, matrix), a, b)
+        if runs_on_device(problem, method):
+            return problem
+    return transport_problem(DenseCost(measures.cost_matrix(cost_matrix)), a, b)
 
 
 def ground_cost(x: Array, y: Array, metric: Metric, p: float) -> GroundCost:

@@ -17,13 +17,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC = "public names"
 
 # What the front doors open onto.
-DOOR = {"_arrays", "_device", "_torch", "measures", "costs", "problem", "certificate", "solvers"}
+DOOR = {"_arrays", "_device", "_resident", "_torch", "measures", "costs", "problem", "certificate", "solvers"}
 
 # Who may import whom: a room, and the rooms it knows. A room that knows PUBLIC may import any public name.
 WALLS: dict[str, set[str]] = {
     "_arrays": set(),
     "_show": set(),
     "_device": {"_arrays"},
+    "_resident": {"_arrays", "_device"},
     "kernels": set(),
     "problem": {"_arrays", "_show"},
     "measures": {"_arrays", "problem"},

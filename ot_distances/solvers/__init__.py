@@ -13,6 +13,7 @@ import numpy as np
 from ..certificate import certify, reached
 from ..costs import PointCost
 from ..problem import Array, Flow, Interrupted, NotConverged, Transport, TransportProblem
+from .device_costs import DeviceMatrix, OnDevice
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,25 @@ def _large_cloud(problem: TransportProblem) -> bool:
     return n * m > crossing**2
 
 
+def _not_on_device(problem: TransportProblem) -> str | None:
+    cost = problem.cost
+    if not isinstance(cost, OnDevice):
+        return "the data must lie on a GPU, as cupy arrays and CUDA tensors do"
+    if isinstance(cost, DeviceMatrix) and cost.shift:
+        return "the costs must be of normal magnitude"
+    return _not_uniform(problem)
+
+
+def _large(problem: TransportProblem) -> bool:
+    """Where the device is the faster: a smaller problem is solved before it has made its first rounds."""
+    return min(problem.shape) >= DEVICE_ROWS
+
+
 SOLVERS: dict[str, Solver] = {
     "identity": Solver("identity", "equal measures: nothing moves, the cost is exactly 0", _different),
     "1d": Solver("line", "sort and merge cumulative masses, O((n + m) log(n + m))", _off_the_line),
     "bottleneck": Solver("bottleneck", "p = inf: maximum flows at radii that close in on it", _not_bottleneck),
+    "device": Solver("device", "uniform weights, n = m, data on a GPU: auction, exact finish", _not_on_device, _large),
     "multiscale": Solver("multiscale", "large point clouds, any weights, no cost matrix", _no_cloud, _large_cloud),
     "assignment": Solver("assignment", "shortest augmenting paths and auction, uniform weights, n = m", _not_uniform),
     "network_simplex": Solver("network_simplex", "primal network simplex on int64 masses, any weights", _bottleneck),
@@ -90,12 +106,20 @@ CROSSINGS = {
 # The same from a given start.
 WARM = 200
 
+# Rows and columns from which on a GPU is the faster: by a model of its speed, not by measurement.
+DEVICE_ROWS = 1000
+
 METHODS = ("auto", *SOLVERS)
 
 
 def choose(problem: TransportProblem) -> str:
     """The name of the solver that `method="auto"` runs: the first row that accepts the problem and pays there."""
     return next(name for name, row in SOLVERS.items() if row.refuses(problem) is None and row.pays(problem))
+
+
+def runs_on_device(problem: TransportProblem, method: str) -> bool:
+    """Whether a problem whose cost is on a device will be solved there."""
+    return (choose(problem) if method == "auto" else method) == "device"
 
 
 def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transport:

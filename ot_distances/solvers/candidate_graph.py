@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ SPACING = 6
 
 # Roundings that a reduced cost may carry, relative to its terms.
 NOISE = 2.0**-50
+
+# Rows visited by shortest paths between two looks at the clock.
+VISITS = 500_000
 
 
 @dataclass(frozen=True)
@@ -89,3 +93,47 @@ def listed(nearest: Nearest, which: Array) -> tuple[Array, Array]:
     owner = np.repeat(which, nearest.found[which])
     held = np.arange(nearest.best.shape[1]) < nearest.found[which, None]
     return owner, nearest.best[which][held]
+
+
+def settle(
+    by_row: tuple[Array, Array, Array],
+    u: Array,
+    v: Array,
+    row_match: Array,
+    col_match: Array,
+    visits: int,
+    check: Callable[[], None] = lambda: None,
+) -> int:
+    """Optimal matching and duals on the arcs, from prices v near the optimum; returns what is left of the visits.
+
+    `check` is called between slices of work.
+    """
+    from ..kernels import sparse_assignment as kernel
+
+    state = u, v, row_match, col_match
+    kernel.tighten(*by_row, NOISE, *state)
+    kernel.take_tight(*by_row, *state, 2 * len(u))
+    kernel.tighten(*by_row, NOISE, *state)
+    check()
+    kernel.match_tight(*by_row, NOISE, *state)
+    return search(by_row, *state, visits, check)
+
+
+def search(
+    by_row: tuple[Array, Array, Array],
+    u: Array,
+    v: Array,
+    row_match: Array,
+    col_match: Array,
+    visits: int,
+    check: Callable[[], None] = lambda: None,
+) -> int:
+    """Shortest augmenting paths for all free rows, from feasible duals; returns what is left of the visits."""
+    from ..kernels import sparse_assignment as kernel
+
+    row, distance, parent = 0, np.full(len(v), np.inf), np.empty(len(v), np.intp)
+    while row < len(u) and visits > 0:
+        check()
+        row, visited, _ = kernel.shortest_paths(*by_row, u, v, row_match, col_match, row, VISITS, distance, parent)
+        visits -= visited
+    return visits

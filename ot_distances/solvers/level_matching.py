@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..problem import Array
-from .candidate_graph import CANDIDATES, NOISE, Graph, Lists, graph_of, listed
+from .candidate_graph import CANDIDATES, NOISE, Graph, Lists, graph_of, listed, search, settle
 from .cloud import Cloud
 
 # Bids between two looks at the clock, and bids for each row that a phase may spend.
@@ -17,9 +17,8 @@ MAX_BIDS = 60
 MAX_REFRESHES = 20
 FEW = 200
 
-# Rows visited by shortest paths: in a slice; for each row in a phase of the auction; and in all in the finish. Levels
+# Rows visited by shortest paths: for each row in a phase of the auction; and in all in the finish. Levels
 # of more than LARGE points get more in proportion, as the simplex, which takes over then, slows down faster than that.
-VISITS = 500_000
 MAX_PHASE_VISITS = 20
 MAX_VISITS = 150
 LARGE = 15_000
@@ -49,6 +48,10 @@ class Assignment:
         if not warm:
             self.cols = Lists(y.points, x, self.u, size)
         self.row_match, self.col_match = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+
+    @property
+    def _state(self) -> tuple[Array, Array, Array, Array]:
+        return self.u, self.v, self.row_match, self.col_match
 
     def graph(self) -> Graph:
         (i, j), (q, p) = self.rows.pairs(), self.cols.pairs()
@@ -110,7 +113,7 @@ class Assignment:
                 break
             graph = self._refresh()
         # What is left must move far: shortest paths go there at once, where bids would go in steps of eps.
-        self._search(graph, MAX_PHASE_VISITS * n)
+        search(graph.by_row, *self._state, MAX_PHASE_VISITS * n, self.watch.check)
         return graph, left
 
     def _refresh(self) -> Graph:
@@ -149,7 +152,7 @@ class Assignment:
     def _close(self, graph: Graph) -> bool:
         visits = MAX_VISITS * len(self.x) * max(LARGE, len(self.x)) // LARGE
         for _ in range(MAX_ROUNDS):
-            visits = self._shortest_paths(graph, visits)
+            visits = settle(graph.by_row, *self._state, visits, self.watch.check)
             if visits <= 0:
                 break
             tails, heads = self._violated()
@@ -159,31 +162,6 @@ class Assignment:
             if graph.arcs == before:
                 return bool((self.row_match >= 0).all())
         return False
-
-    def _shortest_paths(self, graph: Graph, visits: int) -> int:
-        from ..kernels import sparse_assignment as kernel
-
-        state = self.u, self.v, self.row_match, self.col_match
-        n = len(self.x)
-        kernel.tighten(*graph.by_row, NOISE, *state)
-        kernel.take_tight(*graph.by_row, *state, 2 * n)
-        kernel.tighten(*graph.by_row, NOISE, *state)
-        self.watch.check()
-        kernel.match_tight(*graph.by_row, NOISE, *state)
-        return self._search(graph, visits)
-
-    def _search(self, graph: Graph, visits: int) -> int:
-        """Shortest augmenting paths for all free rows; returns the visits left."""
-        from ..kernels import sparse_assignment as kernel
-
-        state = self.u, self.v, self.row_match, self.col_match
-        n = len(self.x)
-        row, distance, parent = 0, np.full(n, np.inf), np.empty(n, np.intp)
-        while row < n and visits > 0:
-            self.watch.check()
-            row, visited, _ = kernel.shortest_paths(*graph.by_row, *state, row, VISITS, distance, parent)
-            visits -= visited
-        return visits
 
     def _violated(self) -> tuple[Array, Array]:
         """Arcs of negative reduced cost; mends the potentials on the side where fewer points have them."""

@@ -1,0 +1,209 @@
+// What an assignment problem asks of its costs, from a matrix or from points: the cheapest columns of a row under given
+// prices, the least of a row, the sum of a column.
+//
+// instantiate: refresh_rows<Matrix<float>, float>, refresh_rows<Matrix<float>, double>; registers: 64
+// instantiate: refresh_rows<Matrix<double>, double>; registers: 64
+// instantiate: refresh_rows<Cloud<2>, double>, refresh_rows<Cloud<3>, double>, refresh_rows<Cloud<0>, double>; registers: 128
+// instantiate: row_minima<Matrix<float>>, row_minima<Matrix<double>>; registers: 64
+// instantiate: row_minima<Cloud<2>>, row_minima<Cloud<3>>, row_minima<Cloud<0>>; registers: 128
+// instantiate: column_sums<Matrix<float>>, column_sums<Matrix<double>>; registers: 64
+// instantiate: column_sums<Cloud<2>>, column_sums<Cloud<3>>, column_sums<Cloud<0>>; registers: 128
+
+constexpr int GROUPS = 128;   // of threads, whose least values tell where a list may end
+constexpr int LONGEST = 64;   // list
+constexpr int MOST_WARPS = 32;
+
+#define INFINITE __longlong_as_double(0x7ff0000000000000ll)
+
+// So many numbers as one load can bring.
+template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack { T of[N]; };
+
+// A row of a C-ordered matrix; `factor` is 1, or -1 where the greatest sum is wanted.
+template <class T> struct Matrix {
+    using Number = T;
+    const T* row;
+    int m;
+    T factor;
+
+    __device__ Matrix(const T* entries, const T*, size_t i, int m, int, int, double factor)
+        : row(entries + i * m), m(m), factor(T(factor)) {}
+
+    __device__ T at(int j) const { return factor * row[j]; }
+
+    // visit(j, c_ij + p_j) at this thread's share of the columns
+    template <class P, class Visit> __device__ void each(const P* __restrict__ p, Visit visit) const {
+        constexpr int N = 16 / sizeof(T);
+        int packs = reinterpret_cast<size_t>(row) % 16 ? 0 : m / N;
+        auto costs = reinterpret_cast<const Pack<T, N>*>(row);
+        auto prices = reinterpret_cast<const Pack<P, N>*>(p);
+#pragma unroll 4
+        for (int k = threadIdx.x; k < packs; k += blockDim.x) {
+            Pack<T, N> c = costs[k];
+            Pack<P, N> q = prices[k];
+#pragma unroll
+            for (int l = 0; l < N; l++) visit(N * k + l, factor * c.of[l] + q.of[l]);
+        }
+#pragma unroll 4
+        for (int j = packs * N + threadIdx.x; j < m; j += blockDim.x) visit(j, at(j) + p[j]);
+    }
+};
+
+// The costs of a point, fold(|x - y|) ** power as costs.py evaluates them but for roundings spared; x is (n, d), y is
+// (d, m). D = 0 stands for any dimension. Fused operations are written out: a cost is the same wherever it is asked for.
+template <int D> struct Cloud {
+    using Number = double;
+    const double *x, *y;
+    int m, d, fold;
+    double power, here[D ? D : 1];
+
+    __device__ Cloud(const double* x, const double* y, size_t i, int m, int d, int fold, double power)
+        : x(x + i * d), y(y), m(m), d(d), fold(fold), power(power) {
+#pragma unroll
+        for (int k = 0; k < D; k++) here[k] = this->x[k];
+    }
+
+    __device__ double folded(double value, double one, double other) const {
+        double away = fabs(one - other);
+        return fold == 0 ? fma(away, away, value) : fold == 1 ? value + away : fmax(value, away);
+    }
+
+    __device__ double at(int j) const {
+        double value = 0;
+        if (D) {
+#pragma unroll
+            for (int k = 0; k < D; k++) value = folded(value, here[k], y[size_t(k) * m + j]);
+        } else {
+            for (int k = 0; k < d; k++) value = folded(value, x[k], y[size_t(k) * m + j]);
+        }
+        return power == 1 ? value : power == 0.5 ? sqrt(value) : pow(value, power);
+    }
+
+    template <class Visit> __device__ void each(const double* __restrict__ p, Visit visit) const {
+        for (int j = threadIdx.x; j < m; j += blockDim.x) visit(j, at(j) + p[j]);
+    }
+};
+
+template <class P> __device__ P least_of(P value, int lanes) {
+    for (int s = 1; s < lanes; s *= 2) {
+        P other = __shfl_xor_sync(~0u, value, s);
+        value = other < value ? other : value;
+    }
+    return value;
+}
+
+// The `select` or so columns j of least c_ij + p_j for i = rows[q], q < *count: all up to bound[i], with their costs,
+// or as many as the list holds of those that equal it; bound[i] = inf where no other column is allowed. A list holds
+// two columns at least, if the row is allowed two.
+template <class Cost, class P>
+__global__ void refresh_rows(const typename Cost::Number* a, const typename Cost::Number* b, int m, int d, int fold,
+                             double factor, const P* prices, const int* rows, const int* count, int select, int longest,
+                             int* near, typename Cost::Number* near_cost, int* length, P* bound) {
+    __shared__ P least[GROUPS], limit;
+    __shared__ int cheaper[LONGEST], equal[LONGEST], found_cheaper, found_equal;
+    int t = threadIdx.x, groups = blockDim.x < GROUPS ? blockDim.x : GROUPS, width = blockDim.x / groups;
+    auto publish = [&](P value) {
+        value = least_of(value, width);
+        if (t % width == 0) least[t / width] = value;
+    };
+    for (int q = blockIdx.x; q < *count; q += gridDim.x) {
+        size_t i = rows[q];
+        Cost row(a, b, i, m, d, fold, factor);
+        P mine = INFINITE;
+        row.each(prices, [&](int, P h) { mine = h < mine ? h : mine; });
+        publish(mine);
+        P end;
+        int below, ties;
+        for (int k = select < groups ? select : groups;; k /= 2) {
+            if (k == 0) {  // one column is cheapest alone: the list ends with the next
+                P next = INFINITE;
+                row.each(prices, [&](int, P h) { next = h > end && h < next ? h : next; });
+                publish(next);
+            }
+            __syncthreads();
+            if (t < groups) {  // the k-th least of the groups: as many columns are no dearer
+                P own = least[t];
+                int rank = 0;
+                for (int s = 0; s < groups; s++) rank += least[s] < own || (least[s] == own && s < t);
+                if (rank == (k ? k - 1 : 0)) limit = own;
+            }
+            if (t == 0) found_cheaper = found_equal = 0;
+            __syncthreads();
+            end = limit;
+            if (mine <= end)
+                row.each(prices, [&](int j, P h) {
+                    if (h < end) {
+                        int s = atomicAdd(&found_cheaper, 1);
+                        if (s < longest) cheaper[s] = j;
+                    } else if (h == end && h < INFINITE) {
+                        int s = atomicAdd(&found_equal, 1);
+                        if (s < longest) equal[s] = j;
+                    }
+                });
+            __syncthreads();
+            below = found_cheaper, ties = found_equal;
+            __syncthreads();
+            if (below <= longest && (below + ties > 1 || k == 0 || !(end < INFINITE))) break;
+        }
+        int room = longest - below;
+        if (ties > room) {  // from a column on that differs from row to row, lest all rows bid for the same ones
+            if (t == 0) found_equal = 0;
+            __syncthreads();
+            int start = int(unsigned(i) * 97u % unsigned(m));
+            for (int s = t; s < m && *static_cast<volatile int*>(&found_equal) < room; s += blockDim.x) {
+                int j = s + start < m ? s + start : s + start - m;
+                if (row.at(j) + prices[j] == end) {
+                    int place = atomicAdd(&found_equal, 1);
+                    if (place < room) equal[place] = j;
+                }
+            }
+            __syncthreads();
+            ties = room;
+        }
+        for (int s = t; s < below + ties; s += blockDim.x) {
+            int j = s < below ? cheaper[s] : equal[s - below];
+            near[i * longest + s] = j;
+            near_cost[i * longest + s] = row.at(j);
+        }
+        if (t == 0) length[i] = below + ties, bound[i] = end;
+        __syncthreads();
+    }
+}
+
+// least[i] = min_j c_ij + p_j, each term rounded to nearest. The p are float64 as the certificate wants them.
+template <class Cost>
+__global__ void row_minima(const typename Cost::Number* a, const typename Cost::Number* b, int n, int m, int d, int fold,
+                           double factor, const double* prices, double* least) {
+    __shared__ double of_warp[MOST_WARPS];
+    int t = threadIdx.x, warps = blockDim.x / 32;
+    for (int i = blockIdx.x; i < n; i += gridDim.x) {
+        Cost row(a, b, i, m, d, fold, factor);
+        double mine = INFINITE;
+        row.each(prices, [&](int, double h) { mine = h < mine ? h : mine; });
+        mine = least_of(mine, 32);
+        if (t % 32 == 0) of_warp[t / 32] = mine;
+        __syncthreads();
+        if (t < 32) {
+            mine = least_of(t < warps ? of_warp[t] : INFINITE, 32);
+            if (t == 0) least[i] = mine;
+        }
+        __syncthreads();
+    }
+}
+
+// Sums over rows i = part, part + parts, ... and how many of the costs are allowed: (parts, m) each. Blocks are numbered
+// column by column of the parts.
+template <class Cost>
+__global__ void column_sums(const typename Cost::Number* a, const typename Cost::Number* b, int n, int m, int d, int fold,
+                            double factor, int parts, double* sums, double* counts) {
+    int part = blockIdx.x % parts, j = blockIdx.x / parts * blockDim.x + threadIdx.x;
+    if (j >= m) return;
+    double sum = 0, count = 0;
+#pragma unroll 4
+    for (int i = part; i < n; i += parts) {
+        double c = Cost(a, b, i, m, d, fold, factor).at(j);
+        sum += c < INFINITE ? c : 0;
+        count += c < INFINITE;
+    }
+    sums[size_t(part) * m + j] = sum;
+    counts[size_t(part) * m + j] = count;
+}

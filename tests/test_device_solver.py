@@ -1,0 +1,341 @@
+"""The solver for data on a GPU: its kernels against numpy, its matchings against SciPy, its answers at the front doors.
+
+Without a GPU the kernels run as fibers on the CPU, on arrays that refuse what CuPy's refuse; with one, the same bodies
+run there too (pytest -m gpu).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from distant import DistantFibers, cupy
+from fibers import COMPILER, SCHEDULES
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from test_assignment import FAMILIES, check
+
+import ot_distances as ot
+from ot_distances import _resident, assignment, solvers
+from ot_distances._arrays import to_numpy
+from ot_distances._device import Cuda
+from ot_distances.costs import PointCost
+from ot_distances.solvers import device, device_auction
+from ot_distances.solvers.device_costs import BY_PRODUCTS, DeviceCloud, DeviceMatrix
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
+
+# Lists and phases that are short beside problems of a few dozen rows.
+SHORT = {
+    (device_auction, "SELECT"): 5,
+    (device_auction, "LONGEST"): 9,
+    (device_auction, "LEAST_LEFT"): 2,
+    (device_auction, "ROUNDS"): 4,
+    (device, "CANDIDATES"): 3,
+    (device, "LONGEST"): 5,
+    (solvers, "DEVICE_ROWS"): 2,
+    (assignment, "DEVICE_ROWS"): 2,
+}
+
+
+@pytest.fixture(params=["fibers", pytest.param("cuda", marks=pytest.mark.gpu)])
+def backend(request, monkeypatch):
+    """A device, or its stand-in, that small problems go to as well."""
+    for (module, name), value in SHORT.items():
+        monkeypatch.setattr(module, name, value)
+    if request.param == "cuda":
+        return Cuda()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(_resident, "Cuda", DistantFibers)
+    return DistantFibers()
+
+
+def matrix_on(backend, cost, sign=1.0):
+    return DeviceMatrix(backend, backend.xp.asarray(cost), sign)
+
+
+def with_holes(cost, rng, share):
+    return np.where(rng.random(cost.shape) < share, cost, np.inf)
+
+
+# --- kernels --------------------------------------------------------------------------------------------------------
+
+ROWS = {
+    "uniform": lambda m, rng: rng.random((7, m)),
+    "ties": lambda m, rng: rng.integers(0, 3, (7, m)).astype(float),
+    "constant": lambda m, rng: np.zeros((7, m)),
+    "sorted": lambda m, rng: np.sort(rng.random((7, m)), axis=1),
+    "one cheapest": lambda m, rng: 1.0 - (np.arange(m) == m // 2) + np.zeros((7, 1)),
+    "cheap block": lambda m, rng: np.where(np.arange(m) < m / 2, 1e-3, 1.0) * rng.random((7, m)),
+    "one thread's": lambda m, rng: np.where(np.arange(m) % 32 == 3, 1e-3, 1.0) * rng.random((7, m)),
+    "holes": lambda m, rng: with_holes(rng.random((7, m)), rng, 0.1),
+    "all forbidden": lambda m, rng: np.full((7, m), np.inf),
+}
+
+
+@pytest.mark.parametrize("price", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [1, 2, 3, 9, 32, 65, 300, 1203])
+@pytest.mark.parametrize("family", ROWS)
+def test_a_list_holds_every_column_up_to_its_bound(backend, family, m, price, rng):
+    cost, select, longest = ROWS[family](m, rng).astype(np.float32), 5, 9
+    xp, n = backend.xp, len(cost)
+    prices = (rng.random(m) * (family != "constant")).astype(price)
+    near, near_cost = xp.full((n, longest), -1, np.int32), xp.zeros((n, longest), np.float32)
+    length, bound = xp.zeros(n, np.int32), xp.zeros(n, price)
+    wanted = np.array([4, 0, 5, 2], np.int32)
+    matrix_on(backend, cost).refresh(
+        xp.asarray(prices), xp.asarray(wanted), xp.asarray(np.array([3], np.int32)), 3, select,
+        (near, near_cost, length, bound),
+    )  # fmt: skip
+    near, near_cost, length, bound = map(to_numpy, (near, near_cost, length, bound))
+    assert (length[[1, 2, 3, 6]] == 0).all()  # not asked for
+    for i in wanted[:3]:
+        h = cost[i] + prices
+        listed = near[i, : length[i]]
+        allowed = np.isfinite(h).sum()
+        assert len(set(listed)) == length[i] >= min(2, allowed)
+        assert (near_cost[i, : length[i]] == cost[i, listed]).all()
+        assert set(np.flatnonzero(h < bound[i])) <= set(listed) and (h[listed] <= bound[i]).all()
+        assert bound[i] == np.inf or length[i] == longest or bound[i] == h[listed].max()
+        assert bound[i] < np.inf or length[i] == allowed
+
+
+def test_equally_good_columns_are_not_the_same_for_all_rows(backend):
+    n = m = 64
+    lists = DeviceMatrix(backend, backend.xp.zeros((n, m), np.float32)).nearest(np.arange(n), np.zeros(m), 5, 9)
+    first = [lists[1][lists[0] == i] for i in range(n)]
+    assert all(len(cols) == 9 for cols in first)
+    assert len(np.unique(np.concatenate(first))) == m
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (70, 130), (3, 1030)])
+def test_passes_over_a_matrix(backend, shape, dtype, rng):
+    values = with_holes(rng.random(shape) - 0.5, rng, 0.9).astype(dtype)
+    v = rng.random(shape[1]) * 1e-3
+    cost = matrix_on(backend, values)
+    exact = (values.astype(float) - v).min(axis=1)
+    found = cost.row_transform(v)
+    assert ((found == np.nextafter(exact, -np.inf)) | (found == exact) & ((exact == 0) | np.isinf(exact))).all()
+    means, allowed = cost.column_means()
+    assert (allowed == np.isfinite(values).sum(axis=0)).all()
+    sums = np.where(np.isfinite(values), values, 0.0).sum(axis=0, dtype=float)
+    assert means * np.maximum(allowed, 1) == pytest.approx(sums, abs=1e-14)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 2.5])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock", "chebyshev"])
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_costs_of_points_on_the_device(backend, d, metric, p, rng):
+    if metric == "sqeuclidean" and p != 1:
+        pytest.skip("goes with p = 1 only")
+    x, y = rng.standard_normal((9, d)), rng.standard_normal((50, d)) + 1
+    y[:3] = x[:3]
+    host = PointCost.scaled(x, y, metric, p)
+    cost, g = DeviceCloud(backend, host), rng.random(50)
+    slack = 2 * host.relative_error * host.range()[1]
+    assert np.abs(cost.row_transform(g) - host.row_transform(g)).max() <= slack
+    rows, cols = cost.nearest(np.array([1, 4]), g, 5, 9)
+    reduced = host.matrix() - g
+    for i in (1, 4):
+        assert np.sort(reduced[i, cols[rows == i]])[:5] == pytest.approx(np.sort(reduced[i])[:5], abs=slack)
+    means, _ = cost.column_means()
+    assert means == pytest.approx(host.matrix().mean(axis=0), rel=1e-12)
+
+
+# --- matchings ------------------------------------------------------------------------------------------------------
+
+
+def optimum(cost):
+    rows, cols = linear_sum_assignment(cost.astype(float))
+    return cost.astype(float)[rows, cols].sum()
+
+
+@pytest.mark.parametrize("shape", [(44, 44), (30, 44), (9, 60)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_optimum_of_every_family(backend, family, shape, rng):
+    dtype = (np.float32, np.float64)[sorted(FAMILIES).index(family) % 2]
+    cost = FAMILIES[family](*shape, rng).astype(dtype)
+    found = device.match(matrix_on(backend, cost))
+    if family != "one dear row" or dtype == np.float64:
+        assert found is not None
+    if found is not None:
+        assert check(cost, found) == pytest.approx(optimum(cost), rel=1e-13, abs=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e6, -1e6])
+def test_an_offset_costs_nothing_but_digits(backend, offset, dtype, rng):
+    cost = (rng.random((40, 40)) + offset).astype(dtype)
+    assert check(cost, device.match(matrix_on(backend, cost))) == pytest.approx(optimum(cost), rel=1e-14)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_ends_in_the_optimum(backend, schedule, rng):
+    if not isinstance(backend, DistantFibers):
+        pytest.skip("a device chooses its own")
+    cost = rng.integers(0, 20, (40, 40)).astype(np.float32)
+    found = device.match(matrix_on(DistantFibers(schedule), cost))
+    assert check(cost, found) == optimum(cost)
+
+
+def test_what_leads_nowhere_is_left_to_the_host(backend, monkeypatch, rng):
+    monkeypatch.setattr(device_auction, "MOST_ROUNDS", 40)
+    cost = rng.random((30, 30))
+    cost[:20, 10:] = np.inf  # twenty rows for ten columns
+    assert device.match(matrix_on(backend, cost)) is None
+    cost = rng.random((30, 30))
+    cost[7] = np.inf
+    assert device.match(matrix_on(backend, cost)) is None
+    cost = rng.random((30, 30))
+    cost[:, 7] = np.inf
+    assert device.match(matrix_on(backend, cost)) is None
+
+
+def test_large_dimensions_go_through_matrix_products(backend, rng):
+    x, y = rng.standard_normal((2, 40, BY_PRODUCTS + 3))
+    cost = DeviceCloud(backend, PointCost.scaled(x, y, "euclidean", 1.0))
+    rough = cost.rough()
+    assert to_numpy(rough.values) == pytest.approx(cost.matrix(), rel=1e-5)
+    found = device.match(cost)
+    assert check(cost.matrix(), found) == pytest.approx(optimum(cost.matrix()), rel=1e-13)
+
+
+# --- front doors ----------------------------------------------------------------------------------------------------
+
+
+def on_device(value):
+    return _resident.on_gpu(value)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("shape", [(30, 30), (20, 30), (30, 20)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.int64])
+def test_linear_assignment_of_arrays_on_a_device(backend, dtype, shape, maximize, rng):
+    cost = (rng.random(shape) * 100).astype(dtype)
+    there = ot.linear_assignment(backend.xp.asarray(cost), maximize=maximize)
+    here = ot.linear_assignment(cost, maximize=maximize)
+    assert there.cost == pytest.approx(here.cost, rel=1e-13)
+    assert there.lower <= there.cost <= there.upper and 0 <= there.gap <= 1e-9
+    assert all(on_device(array) for array in (there.rows, there.cols, there.u, there.v))
+    rows, cols, u, v = map(to_numpy, (there.rows, there.cols, there.u, there.v))
+    assert (np.diff(rows) > 0).all() and cost.astype(float)[rows, cols].sum() == pytest.approx(there.cost)
+    slack = cost.astype(float) - u[:, None] - v
+    assert ((slack <= 0) if maximize else (slack >= 0)).all()
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("shape", [(12, 12), (7, 12), (12, 7)])
+def test_a_batch_of_arrays_on_a_device(backend, shape, maximize, rng):
+    costs = rng.random((5, *shape))
+    there = ot.linear_assignment(backend.xp.asarray(costs), maximize=maximize)
+    here = ot.linear_assignment(costs, maximize=maximize)
+    for name in ("rows", "cols", "cost", "u", "v", "lower", "upper", "gap"):
+        part = getattr(there, name)
+        assert on_device(part) and part.shape == getattr(here, name).shape
+    assert to_numpy(there.cost) == pytest.approx(here.cost, rel=1e-13)
+    assert (to_numpy(there.rows) == here.rows).all() and (to_numpy(there.cols) == here.cols).all()
+    slack = costs - to_numpy(there.u)[:, :, None] - to_numpy(there.v)[:, None, :]
+    assert ((slack <= 1e-15) if maximize else (slack >= -1e-15)).all()
+
+
+def test_an_impossible_problem_of_a_batch_is_named_as_on_the_host(backend, rng):
+    costs = rng.random((3, 6, 6))
+    costs[1, 2] = np.inf
+    with pytest.raises(ValueError, match=r"Problem 1 of the batch: .*rows \[2\] are allowed no columns"):
+        ot.linear_assignment(backend.xp.asarray(costs))
+
+
+def test_a_matrix_in_fortran_order_is_not_copied(backend, monkeypatch, rng):
+    cost = rng.random((30, 30))
+    turned = backend.xp.asarray(np.ascontiguousarray(cost.T)).T
+    seen = []
+    monkeypatch.setattr(device, "match", lambda cost, match=device.match: seen.append(cost.values) or match(cost))
+    found = ot.linear_assignment(turned)
+    assert found.cost == pytest.approx(optimum(cost), rel=1e-13)
+    assert (to_numpy(seen[0]) == cost.T).all()
+
+
+def test_numbers_of_the_host_may_be_sent_to_a_device(backend, rng):
+    cost = rng.random((30, 30))
+    there = ot.linear_assignment(cost, device="cuda")
+    assert type(there.rows) is np.ndarray and there.cost == pytest.approx(optimum(cost), rel=1e-13)
+    back = ot.linear_assignment(backend.xp.asarray(cost), device="cpu")
+    assert on_device(back.cols) and back.cost == pytest.approx(there.cost, rel=1e-14)
+
+
+def test_an_unknown_device_is_named(backend):
+    with pytest.raises(ValueError, match=r"`device` must name one of the \d+ GPUs here, but it is 'cuda:99'"):
+        ot.linear_assignment(np.eye(3), device="cuda:99")
+    with pytest.raises(ValueError, match=r'`device` must be None, "cpu", "cuda" or "cuda:k", but it is \'gpu\''):
+        ot.linear_assignment(np.eye(3), device="gpu")
+
+
+def test_the_gate_judges_costs_on_the_device(backend):
+    bad = np.ones((5, 5))
+    bad[2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"must not hold nan or -inf, but cost_matrix\[2, 3\] = nan"):
+        ot.linear_assignment(backend.xp.asarray(bad))
+    with pytest.raises(ValueError, match=r"must have shape \(n, m\)"):
+        ot.solve_cost(backend.xp.asarray(np.ones((2, 5, 5))))
+    with pytest.raises(TypeError, match=r"`cost_matrix` must be real"):
+        ot.linear_assignment(backend.xp.asarray(bad.astype(complex)))
+
+
+def test_impossible_problems_are_told_as_on_the_host(backend, monkeypatch):
+    monkeypatch.setattr(device_auction, "MOST_ROUNDS", 40)
+    cost = np.ones((20, 20))
+    cost[:5, 3:] = np.inf
+    with pytest.raises(ValueError) as here:
+        ot.linear_assignment(cost)
+    with pytest.raises(ValueError) as there:
+        ot.linear_assignment(backend.xp.asarray(cost))
+    assert str(here.value) == str(there.value)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_extreme_magnitudes_take_the_host(backend, scale, rng):
+    cost = rng.random((12, 12)) * scale
+    found = ot.linear_assignment(backend.xp.asarray(cost))
+    assert found.cost == pytest.approx(optimum(cost / scale) * scale, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [1, 2, np.inf])
+@pytest.mark.parametrize("d", [1, 2, 12])
+def test_wasserstein_of_points_on_a_device(backend, d, p, rng):
+    x, y = rng.standard_normal((2, 30, d))
+    there = ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(y), p=p)
+    assert on_device(there) and there.shape == ()
+    assert float(there) == pytest.approx(ot.wasserstein(x, y, p=p), rel=1e-12)
+
+
+def test_solve_names_the_device_as_its_method(backend, rng):
+    x, y = rng.standard_normal((30, 2)), rng.standard_normal((30, 2)) * [0.3, 1] + 4
+    there, here = ot.solve(backend.xp.asarray(x), backend.xp.asarray(y), p=2), ot.solve(x, y, p=2)
+    assert there.method == "device" != here.method
+    assert there.cost == pytest.approx(here.cost, rel=1e-12) and there.gap <= 1e-9
+    assert there.plan.toarray().sum(axis=0) == pytest.approx(np.full(30, 1 / 30))
+    assert (there.f[:, None] + there.g <= cdist(x, y, "sqeuclidean") + 1e-12).all()
+
+
+def test_general_weights_are_solved_on_the_host(backend, rng):
+    x, y, a = rng.standard_normal((30, 2)), rng.standard_normal((20, 2)), rng.random(30)
+    there = ot.solve(backend.xp.asarray(x), backend.xp.asarray(y), backend.xp.asarray(a))
+    assert there.method != "device"
+    assert there.cost == pytest.approx(ot.solve(x, y, a).cost, rel=1e-12)
+
+
+def test_solve_cost_of_a_matrix_on_a_device(backend, rng):
+    cost = rng.random((30, 30))
+    there = ot.solve_cost(backend.xp.asarray(cost))
+    assert there.method == "device" and on_device(there.value)
+    assert float(there.cost) == pytest.approx(ot.solve_cost(cost).cost, rel=1e-12)
+    weighted = ot.solve_cost(backend.xp.asarray(cost), np.arange(30) + 1.0)
+    assert weighted.method == "network_simplex"
+
+
+def test_the_device_is_refused_where_the_data_are_on_the_host(rng):
+    x, y = rng.standard_normal((2, 30, 2))
+    with pytest.raises(ValueError, match=r"for \"device\" the data must lie on a GPU"):
+        ot.solve(x, y, method="device")
