@@ -78,13 +78,8 @@ bench-full: ## The same in more sizes (hours)
 bench-large: ## Point clouds to a million (hours; BENCH="--resume --minutes 20 --n 4000 10000" for a part of it)
 bench-%: $(VENV)/installed-bench
 	@mkdir -p benchmarks/results
-<<<<<<< HEAD
-	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl
-	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks --readme README.md
-=======
 	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl $(BENCH)
-	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks
->>>>>>> 4bd0571 (Benchmarks of point clouds to a million: growth fitted and drawn, gap and memory beside the times)
+	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks --readme README.md
 
 .PHONY: report
 report: $(VENV)/installed-bench ## The pages and figures of docs/benchmarks, from all results so far
