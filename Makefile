@@ -11,6 +11,7 @@ demo_extras := plot,data
 test_extras := test
 bench_extras := bench
 docs_extras := docs
+gpu_extras := test,gpu
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -54,6 +55,18 @@ test: lint types docs ## Everything that CI runs: lint, format, types, site, tes
 test-long: $(VENV)/installed-test ## The slow tests too, and many more random examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q --slow
 
+.PHONY: test-gpu
+test-gpu: $(VENV)/installed-gpu ## The tests that need an NVIDIA GPU
+	@$(BIN)/python -m pytest -q -m gpu
+
+.PHONY: sanitize
+sanitize: $(VENV)/installed-gpu ## The kernels' tests on a GPU under compute-sanitizer
+	@command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on PATH: it comes with the CUDA toolkit."; exit 1; }
+	@for tool in memcheck racecheck synccheck; do \
+		compute-sanitizer --tool $$tool --error-exitcode 1 \
+			$(BIN)/python -m pytest -q -m gpu tests/test_device_batch.py tests/test_device_solver.py || exit 1; \
+	done
+
 .PHONY: lint
 lint: $(VENV)/installed-test ## ruff check and format
 	@$(BIN)/python -m ruff check --quiet .
@@ -80,6 +93,10 @@ bench-%: $(VENV)/installed-bench
 	@mkdir -p benchmarks/results
 	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl $(BENCH)
 	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks --readme README.md
+
+.PHONY: bench-gpu
+bench-gpu: $(VENV)/installed-gpu ## On a GPU, against the CPU and other GPU solvers (ten minutes)
+	@$(BIN)/python benchmarks/gpu_assignment.py --out benchmarks/results/gpu
 
 .PHONY: report
 report: $(VENV)/installed-bench ## The pages and figures of docs/benchmarks, from all results so far

@@ -53,6 +53,7 @@ SIZES = [1000, 2000, 4000, 8000, 16000, 20000]
 BATCHES = [(16384, 32), (4096, 128), (1024, 256), (256, 512), (16, 128)]  # problems, rows and columns of each
 POINTS = [20_000, 100_000]
 LEFT_FREE = [0.01, 0.005, 0.003, 0.002, 0.001, 0.0005]  # parts of the rows that a phase leaves free
+COPIED = 2**28  # numbers, to measure the bandwidth
 WARM_UP = [100, 600, 1200, 2500]  # sizes that between them compile, or load, every kernel
 
 # A GPU's best of so many runs; other solvers run once, or twice where that is quick.
@@ -270,7 +271,7 @@ def compare(
 def bandwidth(device: Cuda) -> float:
     """Bytes per second that a copy within the device reads and writes."""
     xp = device.xp
-    source = xp.zeros(2**28, xp.float32)
+    source = xp.zeros(COPIED, xp.float32)
     target = xp.empty_like(source)
     xp.copyto(target, source)
     return 2 * source.nbytes / timed(device, lambda: xp.copyto(target, source), 5.0)[0]

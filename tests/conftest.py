@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
     marked = [item for item in items if item.get_closest_marker("gpu")]
+    for item in marked:  # what CuPy or a driver warns of is not ours
+        item.add_marker(pytest.mark.filterwarnings("default"))
     if marked and not gpu_ready():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU and cupy"))

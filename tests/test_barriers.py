@@ -14,7 +14,9 @@ import pytest
 from fibers import COMPILER, Fault, Fibers, barriers
 
 from ot_distances import _device
+from ot_distances.solvers.device_auction import LONGEST, SELECT, DeviceAuction
 from ot_distances.solvers.device_batch import match_batch
+from ot_distances.solvers.device_costs import DeviceMatrix
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
 
@@ -31,8 +33,36 @@ def batches(backend: Fibers) -> Iterable[np.ndarray]:
         yield from match_batch(backend, costs, 1.0)
 
 
+def lists(backend: Fibers) -> Iterable[np.ndarray]:
+    """Passes over rows of several warps, all rows by one block; with few ties, and with more than a list can hold."""
+    rng = np.random.default_rng(5)
+    backend.multiprocessors = 0
+    n, m = 3, 1100
+    for values in (rng.random((n, m)), rng.integers(0, 3, (n, m)).astype(float), np.zeros((n, m))):
+        cost = DeviceMatrix(backend, values.astype(np.float32))
+        near, near_cost = np.full((n, LONGEST), m, np.int32), np.full((n, LONGEST), np.inf, np.float32)
+        length, bound = np.zeros(n, np.int32), np.zeros(n, np.float32)
+        rows, count, prices = np.arange(n, dtype=np.int32), np.array([n], np.int32), np.zeros(m, np.float32)
+        cost.refresh(prices, rows, count, n, SELECT, (near, near_cost, length, bound))
+        yield from (np.sort(near_cost, axis=1), length, bound)  # which of equally good ones is open
+        yield np.array([len(set(row)) for row in near])
+        yield cost.row_transform(rng.random(m))
+        yield from cost.column_means()
+
+
+def auctions(backend: Fibers) -> Iterable[np.ndarray]:
+    rng = np.random.default_rng(5)
+    auction = DeviceAuction(DeviceMatrix(backend, rng.random((40, 40)).astype(np.float32)))
+    auction.run(lambda: None)
+    yield from (auction.prices, auction.col_of_row)
+
+
 # What exercises the kernels of each file: the arrays that come out, the same under every schedule.
-EXERCISES: dict[str, Callable[[Fibers], Iterable[np.ndarray]]] = {"lap_batch": batches}
+EXERCISES: dict[str, Callable[[Fibers], Iterable[np.ndarray]]] = {
+    "bids": auctions,
+    "candidate_lists": lists,
+    "lap_batch": batches,
+}
 
 # Barriers that alone change nothing that can be seen, and why they stay: text of the line -> reason.
 KEPT: dict[str, dict[str, str]] = {}

@@ -21,7 +21,16 @@ from ot_distances.solvers.device_batch import match_batch
 pytestmark = pytest.mark.gpu
 
 SHAPES = [(1100, 1100), (1050, 1300), (1200, 1010)]
-BATCHES = [(5, 1, 1), (70, 20, 20), (9, 64, 64), (4, 33, 90), (3, 128, 128), (2, 200, 130), (3, 300, 512), (2, 600, 520)]
+BATCHES = [
+    (5, 1, 1),
+    (70, 20, 20),
+    (9, 64, 64),
+    (4, 33, 90),
+    (3, 128, 128),
+    (2, 200, 130),
+    (3, 300, 512),
+    (2, 600, 520),
+]
 
 
 @pytest.fixture
@@ -106,7 +115,7 @@ def test_batches(family, shape, dtype, cp, rng):
 def test_an_impossible_problem_of_a_batch_is_named(cp, rng):
     costs = rng.random((6, 30, 30))
     costs[4, :, 7] = np.inf
-    with pytest.raises(ValueError, match="Problem 4 of the batch: .*must allow a matching"):
+    with pytest.raises(ValueError, match=r"Problem 4 of the batch: .*must allow a matching"):
         ot.linear_assignment(cp.asarray(costs))
 
 
@@ -202,7 +211,7 @@ def test_rows_beyond_two_to_the_31_entries(cp):
         pytest.skip(f"needs {4 * n * n * 1.3 / 2**30:.0f} GiB of GPU memory, {free / 2**30:.0f} are free")
     cost = cp.random.default_rng(0).random((n, n), dtype=cp.float32)
     cost += 1
-    hidden = cp.random.default_rng(1).permutation(n)
+    hidden = cp.asarray(np.random.default_rng(1).permutation(n))
     cost[cp.arange(n), hidden] -= 1
     found = ot.linear_assignment(cost)
     assert (found.cols == hidden).all() and found.gap <= 1e-9

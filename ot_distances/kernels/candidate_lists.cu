@@ -164,8 +164,7 @@ __global__ void refresh_rows(const typename Cost::Number* a, const typename Cost
             near[i * longest + s] = j;
             near_cost[i * longest + s] = row.at(j);
         }
-        if (t == 0) length[i] = below + ties, bound[i] = end;
-        __syncthreads();
+        if (t == 0) length[i] = below + ties, bound[i] = end;  // no barrier: before its lists, the next row has two
     }
 }
 
