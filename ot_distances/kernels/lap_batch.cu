@@ -56,6 +56,7 @@ template <int WARPS> __device__ inline void sync_team() {
 
 template <int WARPS> __device__ inline bool any_of_team(bool vote) {
     if constexpr (WARPS == 1) {
+        __syncwarp();  // a vote alone orders no memory
         return __any_sync(ALL, vote);
     } else {
         return __syncthreads_or(vote);

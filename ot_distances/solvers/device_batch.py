@@ -12,6 +12,9 @@ from ..certificate import POTENTIAL_SHARE, SUM_SLACK
 # Up to this many rows a team of one block does well; a wide problem's columns must fit its shared memory.
 MOST_ROWS, MOST_COLUMNS = 512, 2048
 
+# Bytes of a block's shared memory that are not for problems: where its warps meet.
+RESERVED = 1024
+
 # Warps of a block that solves its problems one warp each, and the problems per multiprocessor that make that pay.
 TEAMS, CROWD = 4, 16
 
@@ -50,5 +53,5 @@ def _memory(backend: Backend, count: int, n: int, m: int, itemsize: int, teams: 
     """
     state = 8 * ((7 * m + 3 * n + 1) // 2)
     staged = state + -(-n * m * itemsize // 8) * 8
-    at_once = teams * (backend.shared_memory // (teams * staged)) * backend.multiprocessors
+    at_once = teams * ((backend.shared_memory - RESERVED) // (teams * staged)) * backend.multiprocessors
     return (True, staged) if count <= at_once else (False, state)
