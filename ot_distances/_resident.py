@@ -88,7 +88,9 @@ def like(result: Any, *values: Any) -> Any:
     if owner is None:
         return to_numpy(result)
     if library(owner) == "torch":
-        return sys.modules["torch"].as_tensor(to_numpy(result), device=owner.device)
+        torch = sys.modules["torch"]
+        tensor = torch.from_dlpack(result) if library(result) == "cupy" else torch.as_tensor(to_numpy(result))
+        return tensor.to(owner.device)
     if library(result) == "cupy" and result.device.id == owner.device.id:
         return result
     with owner.device:

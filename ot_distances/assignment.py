@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,7 +108,10 @@ def _there(backend: Backend, array: Any, sign: float) -> Any:
     """The same for checked costs on a GPU; what does not pay there, or cannot be solved there, comes to the host."""
     if array.ndim == 3:
         _require_entries(array)
-        batch = _many_there(backend, array, sign) if min(array.shape[1:]) <= MOST_ROWS else None
+        rows = min(array.shape[1:])
+        batch = _many_there(backend, array, sign) if rows <= MOST_ROWS else None
+        if batch is None and rows >= DEVICE_ROWS:
+            return _one_by_one(array, sign, partial(_there, backend))
         return batch or _here(to_numpy(array), sign)
     found = on_device.match_matrix(backend, array, sign) if min(array.shape) >= DEVICE_ROWS else None
     if found is None:
@@ -117,10 +122,10 @@ def _there(backend: Backend, array: Any, sign: float) -> Any:
 
 def _many_there(backend: Backend, array: Any, sign: float) -> Assignment | None:
     """A batch of small problems on a GPU; None where one of them has no matching there, or none that is proven."""
+    if max(array.shape[1:]) > MOST_COLUMNS:
+        return None
     xp, turned = backend.xp, array.shape[1] > array.shape[2]
     wide = xp.ascontiguousarray(array.transpose(0, 2, 1) if turned else array)
-    if wide.shape[2] > MOST_COLUMNS:
-        return None
     cols, u, v, bounds, status = match_batch(backend, wide, sign)
     numbers = to_numpy(bounds)
     if to_numpy(status).any() or not (numbers[:, GAP] <= RTOL).all():
@@ -186,11 +191,11 @@ def _many(array: Array, sign: float) -> Any:
     return Assignment(*fields)
 
 
-def _one_by_one(array: Array, sign: float) -> Assignment:
+def _one_by_one(array: Any, sign: float, solve_one: Callable[[Any, float], Assignment] = _one) -> Assignment:
     found = []
     for k, one in enumerate(measures.cost_values(array, sign=sign)):
         try:
-            found.append(_one(one, sign))
+            found.append(solve_one(one, sign))
         except ValueError as error:
             raise ValueError(f"Problem {k} of the batch: {error}") from None
     return _stacked(found)

@@ -66,7 +66,7 @@ EXERCISES: dict[str, Callable[[Fibers], Iterable[np.ndarray]]] = {
 
 # Barriers that alone change nothing that can be seen, and why they stay: text of the line -> reason.
 KEPT: dict[str, dict[str, str]] = {
-    "lap_batch": {"__syncwarp();  // a vote alone orders no memory": "votes of fibers order memory, those of a GPU do not"}
+    "lap_batch": {"__syncwarp();  // a vote alone orders no memory": "on a GPU that is so; votes of fibers order all"}
 }
 
 

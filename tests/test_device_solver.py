@@ -240,6 +240,17 @@ def test_a_batch_of_arrays_on_a_device(backend, shape, maximize, rng):
     assert ((slack <= 1e-15) if maximize else (slack >= -1e-15)).all()
 
 
+def test_large_problems_of_a_batch_are_solved_there_one_by_one(backend, monkeypatch, rng):
+    monkeypatch.setattr(assignment, "MOST_ROWS", 11)
+    solved = []
+    monkeypatch.setattr(device, "match", lambda cost, match=device.match: solved.append(cost.shape) or match(cost))
+    costs = rng.random((3, 15, 12))
+    there, here = ot.linear_assignment(backend.xp.asarray(costs)), ot.linear_assignment(costs)
+    assert solved == [(12, 15)] * 3
+    assert on_device(there.cols) and (to_numpy(there.cols) == here.cols).all()
+    assert to_numpy(there.cost) == pytest.approx(here.cost, rel=1e-13)
+
+
 def test_an_impossible_problem_of_a_batch_is_named_as_on_the_host(backend, rng):
     costs = rng.random((3, 6, 6))
     costs[1, 2] = np.inf
