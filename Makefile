@@ -118,8 +118,8 @@ experiments-%: $(VENV)/installed-test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments $*
 
 .PHONY: figures
-figures: $(VENV)/installed-demo ## The picture of the README, light and dark
-	@$(BIN)/python docs/figures/overview.py
+figures: $(VENV)/installed-demo ## The pictures of the README and of the site, light and dark
+	@$(BIN)/python docs/figures/draw.py
 
 .PHONY: notebooks
 notebooks: $(VENV)/installed-docs ## Run the notebooks again and keep what they print and draw

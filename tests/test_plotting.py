@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 from scipy.sparse import coo_array
 
@@ -326,6 +327,12 @@ def test_mass_moves_through_histograms_on_a_line(rng: np.random.Generator) -> No
     assert len(held) == 3
     np.testing.assert_allclose(held, held[0])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["t = 0", "t = 0.5", "t = 1"]
+
+
+@pytest.mark.parametrize("times", [(0, 1), (0.0, 1.0)])
+def test_mass_starts_in_the_colour_of_x_and_ends_in_that_of_y(times: Any, rng: np.random.Generator) -> None:
+    ax = plot_displacement(matching(5, 2, rng), times=times)
+    assert [to_hex(marks.get_facecolor()[0]).upper() for marks in ax.collections] == [BLUE, VERMILION]
 
 
 def test_mass_moves_as_clouds_in_the_plane(rng: np.random.Generator) -> None:

@@ -67,7 +67,7 @@ def ramp() -> Any:
 
 def widths(mass: Array) -> Array:
     """Widths of lines in points, in proportion to the mass; fewer lines may be wider."""
-    widest = 1.8 if mass.size <= 60 else 0.8
+    widest = np.clip(8 / np.sqrt(mass.size), 0.8, 1.8)
     return np.maximum(widest * mass / np.max(mass), 0.15)
 
 
@@ -82,7 +82,7 @@ def fade(lines: int) -> float:
 
 
 def passage() -> Any:
-    """From the colour of x to that of y."""
+    """From the colour of x, at 0.0, to that of y, at 1.0; an integer would be an index into its table."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("passage", [BLUE, PURPLE, VERMILION])

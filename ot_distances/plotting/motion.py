@@ -115,7 +115,7 @@ def _draw_ridges(ax: Any, times: Sequence[float], moments: list[tuple[Array, Arr
     heights = [np.histogram(points[:, 0], edges, weights=mass)[0] for points, mass in moments]
     scale = OVERLAP / max(float(height.max()) for height in heights)
     for k, (t, height) in enumerate(zip(times, heights)):
-        base, colour = -float(k), passage()(t)
+        base, colour = -float(k), passage()(float(t))
         ax.stairs(base + scale * height, edges, baseline=base, fill=True, color=colour, alpha=0.75, zorder=2 + k)
         ax.axhline(base, color=colour, linewidth=0.6, zorder=2 + k)
     ax.set_yticks(-np.arange(len(times)), [f"t = {t:.4g}" for t in times])
@@ -128,8 +128,8 @@ def _draw_ridges(ax: Any, times: Sequence[float], moments: list[tuple[Array, Arr
 def _draw_clouds(ax: Any, times: Sequence[float], moments: list[tuple[Array, Array]]) -> None:
     for t, (points, mass) in zip(times, moments):
         shown = {"s": 0.6 * sizes(mass), "alpha": 0.7, "rasterized": len(points) * len(times) > MANY}
-        ax.scatter(*points.T, color=passage()(t), linewidths=0, **shown)
-        ax.plot([], [], "o", color=passage()(t), markersize=4, label=f"{t:.4g}")
+        ax.scatter(*points.T, color=passage()(float(t)), linewidths=0, **shown)
+        ax.plot([], [], "o", color=passage()(float(t)), markersize=4, label=f"{t:.4g}")
     name_plane(ax)
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}  # beside the points, not over them
     ax.legend(title="time t", ncols=min(len(times), 6), handletextpad=0, columnspacing=1, borderpad=0, **place)
@@ -185,7 +185,7 @@ def _moving_histogram(ax: Any, transport: Transport) -> Any:
 
     def draw(t: float) -> list[Any]:
         steps.set_data(heights(t))
-        steps.set_color(passage()(t))
+        steps.set_color(passage()(float(t)))
         ax.set_title(f"t = {t:.2f}")
         return [steps]
 
@@ -204,7 +204,7 @@ def _moving_cloud(ax: Any, transport: Transport) -> Any:
 
     def draw(t: float) -> list[Any]:
         cloud.set_offsets(displacement(transport, t)[0])
-        cloud.set_color(passage()(t))
+        cloud.set_color(passage()(float(t)))
         ax.set_title(f"t = {t:.2f}")
         return [cloud]
 
