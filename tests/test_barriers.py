@@ -14,9 +14,10 @@ import pytest
 from fibers import COMPILER, Fault, Fibers, barriers
 
 from ot_distances import _device
+from ot_distances.costs import PointCost
 from ot_distances.solvers.device_auction import LONGEST, SELECT, DeviceAuction
 from ot_distances.solvers.device_batch import match_batch
-from ot_distances.solvers.device_costs import DeviceMatrix
+from ot_distances.solvers.device_costs import DeviceCloud, DeviceMatrix
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
 
@@ -48,6 +49,8 @@ def lists(backend: Fibers) -> Iterable[np.ndarray]:
         yield np.array([len(set(row)) for row in near])
         yield cost.row_transform(rng.random(m))
         yield from cost.column_means()
+    x, y = rng.random((10, 40)), rng.random((70, 40))
+    yield DeviceCloud(backend, PointCost(x, y)).row_transform(rng.random(70))
 
 
 def auctions(backend: Fibers) -> Iterable[np.ndarray]:

@@ -126,14 +126,14 @@ def test_passes_over_a_matrix(backend, shape, dtype, rng):
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 2.5])
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock", "chebyshev"])
-@pytest.mark.parametrize("d", [2, 3, 5])
+@pytest.mark.parametrize("d", [2, 3, 5, 70])
 def test_costs_of_points_on_the_device(backend, d, metric, p, rng):
     if metric == "sqeuclidean" and p != 1:
         pytest.skip("goes with p = 1 only")
-    x, y = rng.standard_normal((9, d)), rng.standard_normal((50, d)) + 1
+    x, y = rng.standard_normal((9, d)), rng.standard_normal((600, d)) + 1
     y[:3] = x[:3]
     host = PointCost.scaled(x, y, metric, p)
-    cost, g = DeviceCloud(backend, host), rng.random(50)
+    cost, g = DeviceCloud(backend, host), rng.random(600)
     slack = 2 * host.relative_error * host.range()[1]
     assert np.abs(cost.row_transform(g) - host.row_transform(g)).max() <= slack
     rows, cols = cost.nearest(np.array([1, 4]), g, 5, 9)

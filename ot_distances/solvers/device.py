@@ -71,8 +71,8 @@ def match(cost: OnDevice, check: Callable[[], None] = lambda: None) -> Matching 
     if not auction.run(check):
         return None
     v, col_of_row = auction.outcome()
-    del auction, rough
-    graph = _Graph(cost, *cost.nearest(np.arange(len(col_of_row)), v, CANDIDATES, LONGEST))
+    graph = _Graph(cost, *(rough or cost).nearest(np.arange(len(col_of_row)), v, CANDIDATES, LONGEST))
+    del auction, rough  # their memory, before the passes that prove
     return _finish(graph.extended(*_completed(cost, v, col_of_row)), v, col_of_row, check)
 
 

@@ -25,6 +25,9 @@ UNROLLED = (2, 3)
 # From this dimension on matrix products are cheaper than sums over coordinates, in blocks of so many entries.
 BY_PRODUCTS, BLOCK_ENTRIES = 9, 2**26
 
+# Rows of a tile, as candidate_lists.cu has them.
+ROWS = 8
+
 # Parts that sums over rows are cut into.
 PARTS = 64
 
@@ -45,15 +48,18 @@ class DeviceCost:
     def row_transform(self, g: Array) -> Array:
         n, xp = self.shape[0], self.backend.xp
         least = xp.empty(n)
-        self._by_row("row_minima", "", n, (*self.pairs[:2], np.int32(n), *self.pairs[2:]), xp.asarray(-g), least)
+        self._minima((*self.pairs[:2], np.int32(n), *self.pairs[2:], xp.asarray(-g), least))
         return rounded_down(to_numpy(least), g)
+
+    def _minima(self, arguments: tuple[Any, ...]) -> None:
+        self._by_row(f"row_minima<{self.accessor}>", self.shape[0], *arguments)
 
     def refresh(self, prices: Any, rows: Any, count: Any, most: int, select: int, lists: tuple[Any, ...]) -> None:
         """Bring the `lists` (near, near_cost, length, bound) of the first `count` of `rows` up to date."""
         longest = np.int32(lists[0].shape[1])
         what = prices, rows, count, np.int32(select), longest, *lists
         price = "float" if prices.dtype == np.float32 else "double"
-        self._by_row("refresh_rows", ", " + price, most, self.pairs, *what)
+        self._by_row(f"refresh_rows<{self.accessor}, {price}>", most, *self.pairs, *what)
 
     def nearest(self, rows: Array, v: Array, select: int, longest: int) -> tuple[Array, Array]:
         """The `select` or so columns of least c_ij - v_j for some rows, as pairs (row, column) on the host."""
@@ -81,10 +87,10 @@ class DeviceCost:
         total, allowed = to_numpy(sums.sum(axis=0)), to_numpy(counts.sum(axis=0))
         return total / np.maximum(allowed, 1), allowed
 
-    def _by_row(self, kernel: str, more: str, rows: int, pairs: tuple[Any, ...], *rest: Any) -> None:
+    def _by_row(self, kernel: str, rows: int, *arguments: Any) -> None:
         threads = _threads(self.shape[1])
         blocks = max(1, min(rows, self.backend.multiprocessors * RESIDENT // threads))
-        self.backend.launch("candidate_lists", f"{kernel}<{self.accessor}{more}>", blocks, threads, (*pairs, *rest))
+        self.backend.launch("candidate_lists", kernel, blocks, threads, arguments)
 
 
 def _threads(m: int) -> int:
@@ -147,6 +153,11 @@ class DeviceCloud(DeviceCost, PointCost):
         xp, (fold, power) = self.backend.xp, folding(self)
         x, y = xp.asarray(self.x), xp.asarray(np.ascontiguousarray(self.y.T))
         return x, y, np.int32(self.shape[1]), np.int32(self.x.shape[1]), np.int32(fold), np.float64(power)
+
+    def _minima(self, arguments: tuple[Any, ...]) -> None:
+        if self.x.shape[1] < BY_PRODUCTS:
+            return super()._minima(arguments)
+        return self._by_row("tiled_minima", -(-self.shape[0] // ROWS), *arguments)
 
     def rough(self) -> DeviceMatrix | None:
         """The matrix in float32, made by matrix products; None where they do not help, or there is no room for it."""
