@@ -1,11 +1,13 @@
 """Primal network simplex for the transportation problem: arcs from rows to columns, no capacities, int64 masses.
 
-The spanning tree is kept in one int64 row of fields for each node, so that a step along a path reads one cache line.
 Rows are nodes 0 .. n - 1, columns n .. n + m - 1, and the root is a column. A tree arc joins a node to its parent;
 since all arcs run from rows to columns, it points up at a row and down at a column. The tree is strongly feasible
 (Cunningham, Mathematical Programming 1976): an arc without flow hangs at a row, so that it points at the root.
-With the leaving arc chosen as the last one that blocks the cycle, this excludes cycling, as long as reduced costs are
-exact: the caller rounds costs to a grid on which float64 sums are.
+With the leaving arc chosen as the last one that blocks the cycle, this excludes cycling, as costs are whole numbers.
+
+A pivot moves the potentials of a whole side of the tree, thousands of nodes where the cycle has a hundred. So they are
+left as they are: in a batch of pivots the tree, as it stood at the start, falls into fragments, one more with each,
+and a fragment moves as one. A node knows its fragment by its place in preorder: fragments are runs of places.
 """
 
 from __future__ import annotations
@@ -13,222 +15,363 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-PARENT, CHILD, NEXT, PREVIOUS, DEPTH, FLOW = 0, 1, 2, 3, 4, 5
-FIELDS = 8  # a cache line of 64 bytes
+PARENT, FLOW, COST, MARK = 0, 1, 2, 3
+FIELDS = 4  # half a cache line
+
+NODE, NEXT, OWNER = 0, 1, 2  # fields of a link
+
+# Arcs that enter in one go are violated at least so much, relative to the worst: else they take many pivots back.
+SHARE = 0.3
 
 OPTIMAL, WORKING = 0, 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def link(tree, node, parent):
-    """Hang `node` under `parent` as its first child."""
-    first = tree[parent, CHILD]
-    tree[node, PARENT] = parent
-    tree[node, PREVIOUS] = -1
-    tree[node, NEXT] = first
-    if first >= 0:
-        tree[first, PREVIOUS] = node
-    tree[parent, CHILD] = node
+def reroot(tree, top, parent, flow, cost, last):
+    """Hang the part of the tree below `last` under `parent` by its node `top`, turning the path between them around.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def unlink(tree, node):
-    """Take `node` out of the children of its parent."""
-    before, after = tree[node, PREVIOUS], tree[node, NEXT]
-    if before >= 0:
-        tree[before, NEXT] = after
-    else:
-        tree[tree[node, PARENT], CHILD] = after
-    if after >= 0:
-        tree[after, PREVIOUS] = before
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def settle(tree, up_cost, potential, top):
-    """Depths and potentials below `top`, in preorder, from those of its parent: tree arcs get reduced cost 0."""
+    With `last` -1 it is the whole tree of `top`; with `parent` -1 `top` becomes its root.
+    """
     node = top
     while True:
-        parent = tree[node, PARENT]
-        if parent >= 0:
-            tree[node, DEPTH] = tree[parent, DEPTH] + 1
-            potential[node] = up_cost[node] - potential[parent]
-        if tree[node, CHILD] >= 0:
-            node = tree[node, CHILD]
-            continue
-        while node != top and tree[node, NEXT] < 0:
-            node = tree[node, PARENT]
-        if node == top:
+        above, old_flow, old_cost = tree[node, PARENT], tree[node, FLOW], tree[node, COST]
+        tree[node, PARENT], tree[node, FLOW], tree[node, COST] = parent, flow, cost
+        if node == last or above < 0:
             return
-        node = tree[node, NEXT]
+        node, parent, flow, cost = above, node, old_flow, old_cost
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reroot(tree, up_cost, top, new_parent, cost, flow):
-    """Hang the component that holds `top` under `new_parent`, turning the path from `top` to its old root around.
-
-    With `new_parent` -1 `top` becomes the root itself.
-    """
-    node, parent = top, new_parent
-    while True:
-        old_parent, old_cost, old_flow = tree[node, PARENT], up_cost[node], tree[node, FLOW]
-        if old_parent >= 0:
-            unlink(tree, node)
-        if parent >= 0:
-            link(tree, node, parent)
-        else:
-            tree[node, PARENT] = -1
-        up_cost[node] = cost
-        tree[node, FLOW] = flow
-        if old_parent < 0:
-            return
-        node, parent, cost, flow = old_parent, node, old_cost, old_flow
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def greedy_start(tails, heads, costs, row_left, col_left, tree, up_cost):
+def greedy_start(tails, heads, row_left, col_left, tree):
     """Send all that is left along the arcs, one after the other; the arcs used form a forest.
 
     An arc with flow uses up its row, its column or both: the one used up is a leaf from then on and becomes the child.
-    Modifies `row_left`, `col_left`, `tree` and `up_cost`.
+    Modifies `row_left`, `col_left` and `tree`.
     """
     n = row_left.shape[0]
-    for e in range(costs.shape[0]):
+    for e in range(tails.shape[0]):
         i, j = tails[e], heads[e]
         flow = min(row_left[i], col_left[j])
         if flow == 0:
             continue
         row_left[i] -= flow
         col_left[j] -= flow
-        if row_left[i] == 0:
-            link(tree, i, n + j)
-            up_cost[i] = costs[e]
-            tree[i, FLOW] = flow
-        else:
-            link(tree, n + j, i)
-            up_cost[n + j] = costs[e]
-            tree[n + j, FLOW] = flow
+        child, parent = (i, n + j) if row_left[i] == 0 else (n + j, i)
+        tree[child, PARENT], tree[child, FLOW] = parent, flow
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def connect(col_start, col_rows, col_costs, root_costs, tree, up_cost, root, reached, queue):
+def connect(col_start, col_rows, tree, root, tops, begin, members, queue):
     """Join the trees of the forest to that of `root` by arcs without flow, found breadth first from its columns.
 
-    `col_start`, `col_rows`, `col_costs` list candidate arcs by column. Each arc joins a row of a new tree (the child)
-    to a reached column: strongly feasible. What no candidate reaches hangs at the root itself, for `root_costs[i]`.
-    Modifies `tree` and `up_cost`, fills `reached` (bool), uses `queue`.
+    `col_start`, `col_rows` list candidate arcs by column. Each arc joins a row of a new tree (the child) to a reached
+    column: strongly feasible. What no candidate reaches hangs at the root itself. `tops` holds the root of the tree of
+    each node; members[begin[top] : begin[top + 1]] are its nodes. Modifies `tree` and `tops`, uses `queue`.
     """
-    n = reached.shape[0] - (col_start.shape[0] - 1)
-    filled = _enter(tree, root, reached, queue, 0)
-    head = 0
+    n = tops.shape[0] - (col_start.shape[0] - 1)
+    queue[0] = tops[root]
+    head, filled = 0, 1
+    reached = queue[0]  # what is joined has the top of the root
     for candidate in range(n + 1):
         while head < filled:
-            node = queue[head]
+            top = queue[head]
             head += 1
-            if node >= n:
-                for e in range(col_start[node - n], col_start[node - n + 1]):
+            for t in range(begin[top], begin[top + 1]):
+                column = members[t]
+                if column < n:
+                    continue
+                for e in range(col_start[column - n], col_start[column - n + 1]):
                     i = col_rows[e]
-                    if not reached[i]:
-                        reroot(tree, up_cost, i, node, col_costs[e], 0)
-                        filled = _enter(tree, i, reached, queue, filled)
-        if candidate < n and not reached[candidate]:
-            reroot(tree, up_cost, candidate, root, root_costs[candidate], 0)
-            filled = _enter(tree, candidate, reached, queue, filled)
+                    if tops[i] != reached:
+                        queue[filled] = tops[i]
+                        filled += 1
+                        _join(tops, begin, members, tops[i], reached)
+                        reroot(tree, i, column, 0, 0, -1)
+        if candidate < n and tops[candidate] != reached:
+            queue[filled] = tops[candidate]
+            filled += 1
+            _join(tops, begin, members, tops[candidate], reached)
+            reroot(tree, candidate, root, 0, 0, -1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _enter(tree, top, reached, queue, filled):
-    """Append the nodes below `top` to the queue."""
-    node = top
-    while True:
-        reached[node] = True
-        queue[filled] = node
-        filled += 1
-        if tree[node, CHILD] >= 0:
-            node = tree[node, CHILD]
-            continue
-        while node != top and tree[node, NEXT] < 0:
+def _join(tops, begin, members, top, reached):
+    for t in range(begin[top], begin[top + 1]):
+        tops[members[t]] = reached
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def preorder(tree, order, at, place, below):
+    """Fill `at` with the nodes in preorder and `order` with the nodes, parents first (which is faster to walk);
+    `place` with the places of the nodes in preorder, `below` with the sizes of their subtrees."""
+    nodes = tree.shape[0]
+    filled = 0
+    for node in range(nodes):
+        below[node] = 0
+    for first in range(nodes):
+        node, length = first, 0
+        while node >= 0 and below[node] == 0:
+            below[node] = 1
+            place[length] = node
+            length += 1
             node = tree[node, PARENT]
-        if node == top:
-            return filled
-        node = tree[node, NEXT]
+        for t in range(length):
+            order[filled + length - 1 - t] = place[t]
+        filled += length
+    for t in range(nodes - 1, 0, -1):
+        below[tree[order[t], PARENT]] += below[order[t]]
+    # A node leaves its first free place to the next child.
+    for t in range(nodes):
+        node, parent = order[t], tree[order[t], PARENT]
+        place[node] = 0
+        if parent >= 0:
+            place[node] = place[parent]
+            place[parent] += below[node]
+        place[node] += 1
+    for node in range(nodes):
+        place[node] -= below[node]
+        at[place[node]] = node
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pivots(start, heads, costs, tree, up_cost, potential, cursor, block, budget):
-    """Up to `budget` pivots, where row i has the arcs start[i] : start[i + 1].
+def settle(tree, order, up_cost, potential):
+    """Potentials that give tree arcs reduced cost 0; `up_cost` holds the costs of the arcs to the parents."""
+    for node in order:
+        parent = tree[node, PARENT]
+        potential[node] = up_cost[node] - potential[parent] if parent >= 0 else 0
 
-    Block search: rows are read from `cursor[0]` on until `block` arcs are seen, and the arc with the most negative
-    reduced cost enters. Returns OPTIMAL when a whole round finds none, else WORKING. `cursor[1]` counts pivots.
-    Modifies `tree`, `up_cost`, `potential` and `cursor`.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _violated(start, heads, costs, potential, row, arcs, found):
+    """List the most violated arc of each row from `row` on, (row, arc, reduced cost), up to `arcs` arcs on.
+
+    Returns the row after the last, and the number of arcs listed.
     """
     n = start.shape[0] - 1
-    row = cursor[0]
-    arcs = start[n]
-    for _ in range(budget):
-        # Entering arc.
-        seen, since = 0, 0
-        best, best_row, best_arc = 0.0, -1, -1
-        while seen < arcs:
-            f = potential[row]
-            for e in range(start[row], start[row + 1]):
-                reduced = costs[e] - f - potential[n + heads[e]]
-                if reduced < best:
-                    best, best_row, best_arc = reduced, row, e
-            count = start[row + 1] - start[row]
-            seen += count
-            since += count
-            row += 1
-            if row == n:
-                row = 0
-            if since >= block:
-                if best_arc >= 0:
-                    break
-                since = 0
-        if best_arc < 0:
-            cursor[0] = row
-            return OPTIMAL
-        cursor[1] += 1
-        _pivot(tree, up_cost, potential, n, best_row, n + heads[best_arc], costs[best_arc])
-    cursor[0] = row
-    return WORKING
+    count, stop = 0, start[row] + arcs
+    while row < n and start[row] < stop:
+        f, best, arc = potential[row], 0, -1
+        for e in range(start[row], start[row + 1]):
+            reduced = costs[e] - f - potential[n + heads[e]]
+            if reduced < best:
+                best, arc = reduced, e
+        if arc >= 0:
+            found[count, 0], found[count, 1], found[count, 2] = row, arc, best
+            count += 1
+        row += 1
+    return row, count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pivot(tree, up_cost, potential, n, i, j, cost):
-    """Let the arc from row `i` to column `j` (a node) enter."""
-    # The cycle closes at the lowest common ancestor. Flow falls at rows on the way up from i, at columns from j.
-    flow = np.iinfo(np.int64).max
-    leaving, from_row = -1, True
-    u, v = i, j
-    blocked_u, blocked_v = flow, flow
-    out_u, out_v = -1, -1
-    while u != v:
-        if tree[u, DEPTH] >= tree[v, DEPTH]:
-            if u < n and tree[u, FLOW] < blocked_u:
-                blocked_u, out_u = tree[u, FLOW], u
-            u = tree[u, PARENT]
+def _fragment(runs, count, place):
+    """The fragment of a place, where runs[:count] are (first place, fragment), ascending."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if runs[middle, 0] <= place:
+            low = middle
         else:
-            if v >= n and tree[v, FLOW] <= blocked_v:
-                blocked_v, out_v = tree[v, FLOW], v
-            v = tree[v, PARENT]
-    apex = u
-    # The last blocking arc along the cycle, which runs from the apex down to i, over the new arc, and up from j.
-    if blocked_v <= blocked_u:
-        flow, leaving, from_row = blocked_v, out_v, False
+            high = middle
+    return runs[low, 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _break(runs, count, place):
+    """Let a run start at `place`; returns the new number of runs."""
+    t = count
+    while runs[t - 1, 0] > place:
+        t -= 1
+    if runs[t - 1, 0] == place:
+        return count
+    for s in range(count, t, -1):
+        runs[s, 0], runs[s, 1] = runs[s - 1, 0], runs[s - 1, 1]
+    runs[t, 0], runs[t, 1] = place, runs[t - 1, 1]
+    return count + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _split(runs, count, links, first, place, old, new, begin, end):
+    """Make what fragment `old` has in places begin ... end - 1 the fragment `new`; returns the number of runs."""
+    count = _break(runs, _break(runs, count, begin), end)
+    for t in range(count):
+        if runs[t, 1] == old and begin <= runs[t, 0] < end:
+            runs[t, 1] = new
+    link = first[old]
+    first[old] = first[new] = -1
+    while link >= 0:
+        after = links[link, NEXT]
+        owner = new if begin <= place[links[link, NODE]] < end else old
+        links[link, NEXT], links[link, OWNER], first[owner] = first[owner], owner, link
+        link = after
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(links, first, link, node, fragment):
+    links[link, NODE], links[link, NEXT], links[link, OWNER], first[fragment] = node, first[fragment], fragment, link
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _remove(links, first, node, other, fragment):
+    """Drop the link of the fragment from its `node` to the node `other`."""
+    link, before = first[fragment], -1
+    while links[link, NODE] != node or links[link ^ 1, NODE] != other:
+        link, before = links[link, NEXT], link
+    if before < 0:
+        first[fragment] = links[link, NEXT]
     else:
-        flow, leaving = blocked_u, out_u
+        links[before, NEXT] = links[link, NEXT]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _move(links, first, fragment, delta, shift, queue):
+    """Shift the fragment and all that links join to it, which makes a tree, by `delta`; uses `queue`."""
+    queue[0, 0], queue[0, 1] = fragment, -1
+    head, filled = 0, 1
+    while head < filled:
+        fragment, entrance = queue[head, 0], queue[head, 1]
+        head += 1
+        shift[fragment] += delta
+        link = first[fragment]
+        while link >= 0:
+            if link != entrance:
+                queue[filled, 0], queue[filled, 1] = links[link ^ 1, OWNER], link ^ 1
+                filled += 1
+            link = links[link, NEXT]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _apex(tree, i, j, mark):
+    """Where the paths from i and j to the root meet. Both are climbed in turn, leaving `mark` and `mark` + 1."""
+    tree[i, MARK], tree[j, MARK] = mark, mark + 1
+    while True:
+        if i >= 0:
+            i = tree[i, PARENT]
+            if i >= 0:
+                if tree[i, MARK] == mark + 1:
+                    return i
+                tree[i, MARK] = mark
+        if j >= 0:
+            j = tree[j, PARENT]
+            if j >= 0:
+                if tree[j, MARK] == mark:
+                    return j
+                tree[j, MARK] = mark + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _send(tree, n, i, j, apex):
+    """Send along the cycle that the arc (i, j) closes all that it can carry: (the flow, child of the leaving arc,
+    whether this lies between i and the apex). The last blocking arc leaves, as the cycle runs from the apex down to i,
+    over the new arc, and up from j."""
+    flow = np.iinfo(np.int64).max
+    leaving, by_row = -1, True
+    node = i
+    while node != apex:
+        if node < n and tree[node, FLOW] < flow:
+            flow, leaving = tree[node, FLOW], node
+        node = tree[node, PARENT]
+    node = j
+    while node != apex:
+        if node >= n and tree[node, FLOW] <= flow:
+            flow, leaving, by_row = tree[node, FLOW], node, False
+        node = tree[node, PARENT]
     if flow > 0:
-        u = i
-        while u != apex:
-            tree[u, FLOW] += -flow if u < n else flow
-            u = tree[u, PARENT]
-        v = j
-        while v != apex:
-            tree[v, FLOW] += flow if v < n else -flow
-            v = tree[v, PARENT]
-    # Cut the tree below the leaving arc and hang that part at the new one: only the path down to `leaving` turns.
-    top, new_parent = (i, j) if from_row else (j, i)
-    unlink(tree, leaving)
-    tree[leaving, PARENT] = -1
-    reroot(tree, up_cost, top, new_parent, cost, flow)
-    settle(tree, up_cost, potential, top)
+        node = i
+        while node != apex:
+            tree[node, FLOW] += -flow if node < n else flow
+            node = tree[node, PARENT]
+        node = j
+        while node != apex:
+            tree[node, FLOW] += flow if node < n else -flow
+            node = tree[node, PARENT]
+    return flow, leaving, by_row
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _settled(n, at, runs, count, shift, fragments, potential):
+    """Add the shifts of the fragments to the potentials, and set them to 0."""
+    for t in range(count):
+        delta = shift[runs[t, 1]]
+        if delta != 0:
+            end = runs[t + 1, 0] if t + 1 < count else at.shape[0]
+            for place in range(runs[t, 0], end):
+                potential[at[place]] += delta if at[place] < n else -delta
+    for fragment in range(fragments):
+        shift[fragment] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sort(found, count):
+    """Sort the violated arcs, the worst first, by halving gaps (Shell)."""
+    gap = 1
+    while gap < count // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for t in range(gap, count):
+            row, arc, value = found[t, 0], found[t, 1], found[t, 2]
+            s = t - gap
+            while s >= 0 and found[s, 2] > value:
+                found[s + gap, 0], found[s + gap, 1], found[s + gap, 2] = found[s, 0], found[s, 1], found[s, 2]
+                s -= gap
+            found[s + gap, 0], found[s + gap, 1], found[s + gap, 2] = row, arc, value
+        gap //= 3
+
+
+def workspace(limit: int, n: int) -> tuple[np.ndarray, ...]:
+    """What `limit` pivots on n rows need: the fragments as runs of places, (first place, fragment); the arcs that have
+    entered, as links from either end; the first link of each fragment, its shift, a queue; and the violated arcs."""
+    shapes = (2 * limit + 2, 2), (2 * limit, 3), (limit + 1,), (limit + 1,), (limit + 1, 2), (n, 3)
+    return tuple(np.empty(shape, np.int64) for shape in shapes)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pivots(tree, start, heads, costs, potential, at, place, below, work, block, cursor):
+    """Pivot until no arc is violated, or as often as the `workspace` allows; returns OPTIMAL or WORKING.
+
+    Row i has the arcs start[i] : start[i + 1]. Rows are read on from cursor[0] in blocks of `block` arcs. Of each row
+    the most violated arc enters, the worst of the block first, while violated by at least SHARE of that. `at`, `place`
+    and `below` are those of `preorder`. Modifies `tree`, `potential` and `cursor`, whose field 1 counts marks.
+    """
+    n = start.shape[0] - 1
+    runs, links, first, shift, queue, found = work
+    count, runs[0, 0], runs[0, 1], first[0], shift[0] = 1, 0, 0, -1, 0
+    fragments, entered, seen, limit = 1, 0, 0, len(shift) - 1
+    while seen < n and entered < limit:
+        last, violated = _violated(start, heads, costs, potential, cursor[0], block, found)
+        seen = seen + last - cursor[0] if violated == 0 else 0
+        cursor[0] = last if last < n else 0
+        _sort(found, violated)
+        for q in range(violated):
+            if found[q, 2] > SHARE * found[0, 2] or entered == limit:
+                break
+            i, j, cost = found[q, 0], n + heads[found[q, 1]], costs[found[q, 1]]
+            one, other = _fragment(runs, count, place[i]), _fragment(runs, count, place[j])
+            reduced = found[q, 2] - shift[one] + shift[other]
+            if reduced > SHARE * found[0, 2]:
+                continue
+            cursor[1] += 2
+            flow, leaving, by_row = _send(tree, n, i, j, _apex(tree, i, j, cursor[1]))
+            # Cut the tree at the leaving arc.
+            upper = tree[leaving, PARENT]
+            one, other = _fragment(runs, count, place[leaving]), _fragment(runs, count, place[upper])
+            if one == other:
+                lower = leaving if place[leaving] > place[upper] else upper
+                end = place[lower] + below[lower]
+                count = _split(runs, count, links, first, place, one, fragments, place[lower], end)
+                shift[fragments] = shift[one]
+                fragments += 1
+            else:
+                _remove(links, first, leaving, upper, one)
+                _remove(links, first, upper, leaving, other)
+            # Shift the side that is cut off, and hang it at the new arc.
+            top, parent = (i, j) if by_row else (j, i)
+            one, other = _fragment(runs, count, place[top]), _fragment(runs, count, place[parent])
+            _move(links, first, one, reduced if by_row else -reduced, shift, queue)
+            _add(links, first, 2 * entered, top, one)
+            _add(links, first, 2 * entered + 1, parent, other)
+            reroot(tree, top, parent, flow, cost, leaving)
+            entered += 1
+        if violated > 0:
+            _settled(n, at, runs, count, shift, fragments, potential)
+    return OPTIMAL if seen >= n else WORKING

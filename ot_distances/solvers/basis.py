@@ -9,14 +9,15 @@ import numpy as np
 
 from ..problem import Array
 
-# Pivots between two chances for Ctrl-C: well below a second at any size.
-PIVOTS = 20_000
+# Pivots in a batch, in units of the root of the number of nodes: fewer, and the tree is put in order too often; more,
+# and it falls into too many fragments. Arcs that compete to enter, in units of the root of their number.
+BATCH, BLOCK = 3, 6
 
 # Roundings of a reduced cost, relative to its terms, that are no violation.
 NOISE = 2.0**-50
 
 # Costs of a round of pivots: whole multiples of 1 / GRID of the largest, which is CAP times the worst violation. Costs
-# beyond that cannot matter yet. Potentials, sums of costs, stay exact up to 2**53 / GRID = 2**13 times the largest.
+# beyond that cannot matter yet. Potentials, sums of costs, have room up to 2**63 / GRID = 2**23 times the largest.
 GRID, CAP = 2.0**40, 2.0**10
 
 
@@ -29,14 +30,16 @@ def tree_arcs(tree: Array, n: int) -> tuple[Array, Array, Array]:
     return np.minimum(child, parent), np.maximum(child, parent) - n, child
 
 
-def tree_potential(tree: Array, root: int, n: int, cost_of: Callable[[Array, Array], Array]) -> Array:
+def tree_potential(tree: Array, n: int, cost_of: Callable[[Array, Array], Array]) -> Array:
     """The potentials, (n + m,), under which all arcs of the basis have reduced cost 0."""
     from ..kernels import network_simplex as kernel
 
     rows, cols, child = tree_arcs(tree, n)
     up_cost, potential = np.zeros(len(tree)), np.zeros(len(tree))
     up_cost[child] = cost_of(rows, cols)
-    kernel.settle(tree, up_cost, potential, root)
+    order, *others = (np.empty(len(tree), np.int64) for _ in range(4))
+    kernel.preorder(tree, order, *others)
+    kernel.settle(tree, order, up_cost, potential)
     return potential
 
 
@@ -64,12 +67,24 @@ def forest_order(rows: Array, cols: Array, n: int, m: int) -> tuple[Array, Array
     return np.minimum(child, parent), np.maximum(child, parent) - n
 
 
+def join(tree: Array, root: int, col_start: Array, col_rows: Array) -> None:
+    """Make a forest one tree with this root, along candidate arcs by column where it can be; modifies `tree`."""
+    from ..kernels import network_simplex as kernel
+
+    nodes = np.arange(len(tree))
+    tops = np.where(tree[:, kernel.PARENT] < 0, nodes, tree[:, kernel.PARENT])
+    while (tops != tops[tops]).any():
+        tops = tops[tops]
+    members = np.argsort(tops, kind="stable")
+    begin = np.searchsorted(tops[members], np.arange(len(tree) + 1))
+    kernel.connect(col_start, col_rows, tree, root, tops, begin, members, nodes)
+
+
 def pivot_to_optimum(
     start: Array,
     heads: Array,
     costs: Array,
     tree: Array,
-    root: int,
     cost_of: Callable[[Array, Array], Array],
     check: Callable[[], None] = lambda: None,
 ) -> Array:
@@ -84,24 +99,30 @@ def pivot_to_optimum(
     """
     from ..kernels import network_simplex as kernel
 
-    n = len(start) - 1
-    cursor = np.zeros(2, dtype=np.int64)
-    block = max(64, int(len(costs) ** 0.5))
+    n, nodes = len(start) - 1, len(tree)
     tails = np.repeat(np.arange(n), np.diff(start))
+    order, at, place, below = (np.empty(nodes, np.int64) for _ in range(4))
+    work = kernel.workspace(BATCH * math.isqrt(nodes), n)
+    block, cursor = BLOCK * math.isqrt(len(costs)), np.zeros(2, np.int64)
+    tree[:, kernel.MARK] = -1
     worst = math.inf
+    kernel.preorder(tree, order, at, place, below)
     while True:
-        potential = tree_potential(tree, root, n, cost_of)
+        potential = tree_potential(tree, n, cost_of)
         reduced = costs - potential[tails] - potential[n + heads]
         previous, worst = worst, -float(reduced.min())
         if worst <= NOISE * (np.abs(potential).max() + np.abs(costs).max()) or worst > previous / 2:
             return potential
-        top = 2.0 ** math.ceil(math.log2(worst * CAP))  # a power of two: products with it are exact
-        rounded = np.rint(np.minimum(reduced, top) * (GRID / top)) * (top / GRID)
-        up_cost, at_zero = np.zeros(len(tree)), np.zeros(len(tree))
+        top = 2.0 ** math.ceil(math.log2(worst * CAP))
+        rounded = np.rint(np.minimum(reduced, top) * (GRID / top)).astype(np.int64)
+        tree[:, kernel.COST] = 0
+        at_zero = np.zeros(nodes, np.int64)
         status = kernel.WORKING
         while status == kernel.WORKING:
-            status = kernel.pivots(start, heads, rounded, tree, up_cost, at_zero, cursor, block, PIVOTS)
+            status = kernel.pivots(tree, start, heads, rounded, at_zero, at, place, below, work, block, cursor)
             check()
+            kernel.preorder(tree, order, at, place, below)
+            kernel.settle(tree, order, tree[:, kernel.COST], at_zero)
 
 
 def north_west(row_left: Array, col_left: Array) -> tuple[Array, Array]:

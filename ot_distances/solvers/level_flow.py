@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..problem import Array
-from .basis import forest_order, north_west, pivot_to_optimum, tree_arcs
+from .basis import forest_order, join, north_west, pivot_to_optimum, tree_arcs
 from .candidate_graph import CANDIDATES, NOISE, Lists, graph_of, listed
 from .cloud import Cloud
 
@@ -29,7 +29,7 @@ class FlowLevel:
         self.graph = graph_of(x, y, *map(np.concatenate, zip(*pairs)))
         # Costs are reduced by these potentials once and for all; the basis is kept in them.
         self.base_u, self.base_v = self.u.copy(), self.v.copy()
-        self.tree, self.root = self._starting_tree(forest_order(*spare, len(x), len(y)) if warm else None)
+        self.tree = self._starting_tree(forest_order(*spare, len(x), len(y)) if warm else None)
 
     def _reduced(self, rows: Array, cols: Array, cost: Array) -> Array:
         return (cost - self.base_u[rows]) - self.base_v[cols]
@@ -39,36 +39,25 @@ class FlowLevel:
         tails, (_, heads, cost) = self.graph.tails, self.graph.by_row
         return tails, heads, self._reduced(tails, heads, cost)
 
-    def _starting_tree(self, first: tuple[Array, Array] | None) -> tuple[Array, int]:
+    def _starting_tree(self, first: tuple[Array, Array] | None) -> Array:
         """A strongly feasible basis: greedy along `first`, then by reduced cost, the rest in tree order."""
         from ..kernels import network_simplex as kernel
 
         n, m = len(self.x), len(self.y)
-        tree = np.full((n + m, kernel.FIELDS), -1, dtype=np.int64)
-        tree[:, kernel.DEPTH] = tree[:, kernel.FLOW] = 0
-        up_cost = np.zeros(n + m)
+        tree = np.zeros((n + m, kernel.FIELDS), np.int64)
+        tree[:, kernel.PARENT] = -1
         row_left, col_left = self.x.mass.copy(), self.y.mass.copy()
-
-        def send(rows: Array, cols: Array) -> None:
-            costs = self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
-            kernel.greedy_start(rows, cols, costs, row_left, col_left, tree, up_cost)
-
         if first is not None:
-            send(*first)
+            kernel.greedy_start(*first, row_left, col_left, tree)
         if row_left.any():
             tails, heads, costs = self._arcs()
             order = np.argsort(costs, kind="stable")
-            kernel.greedy_start(tails[order], heads[order], costs[order], row_left, col_left, tree, up_cost)
-            send(*north_west(row_left, col_left))
+            kernel.greedy_start(tails[order], heads[order], row_left, col_left, tree)
+            kernel.greedy_start(*north_west(row_left, col_left), row_left, col_left, tree)
         # Every row ended as the child of a column, so the trees of the forest have columns for roots.
         root = n + int(np.flatnonzero(tree[n:, kernel.PARENT] < 0)[0])
-        colptr, col_rows, col_cost = self.graph.by_col
-        col_costs = self._reduced(col_rows, np.repeat(np.arange(m), np.diff(colptr)), col_cost)
-        everyone, only = np.arange(n), np.full(n, root - n)
-        root_costs = self._reduced(everyone, only, self.y.costs(self.x.points, everyone, only))
-        reached, queue = np.zeros(n + m, np.bool_), np.empty(n + m, np.int64)
-        kernel.connect(colptr, col_rows, col_costs, root_costs, tree, up_cost, root, reached, queue)
-        return tree, root
+        join(tree, root, *self.graph.by_col[:2])
+        return tree
 
     def optimise(self) -> None:
         """Pivot to the optimum of the candidates, price all pairs, add what violates, repeat."""
@@ -91,7 +80,7 @@ class FlowLevel:
         def cost_of(rows: Array, cols: Array) -> Array:
             return self._reduced(rows, cols, self.y.costs(self.x.points, rows, cols))
 
-        potential = pivot_to_optimum(indptr, heads, costs, self.tree, self.root, cost_of, self.watch.check)
+        potential = pivot_to_optimum(indptr, heads, costs, self.tree, cost_of, self.watch.check)
         self.u, self.v = self.base_u + potential[:n], self.base_v + potential[n:]
 
     def _violated(self) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
-from .basis import NOISE, forest_order, north_west, pivot_to_optimum, tree_arcs, tree_potential
+from .basis import NOISE, forest_order, join, north_west, pivot_to_optimum, tree_arcs, tree_potential
 
 # Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
 FULL_ARCS = 2**18
@@ -102,18 +102,18 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
         return (matrix[rows, cols] - f0[rows]) - g0[cols]
 
     near = _least_arcs(matrix, f0, g0)
-    tree, root = _starting_tree(problem, matrix, f0, g0, near, first)
+    tree = _starting_tree(problem, near, first)
     arcs = _all_arcs(matrix, f0, g0) if small else near
     size = matrix.nbytes
 
     def reached() -> Flow:
         rows, cols, child = tree_arcs(tree, n)
-        return Flow(rows, cols, tree[child, kernel.FLOW], tree_potential(tree, root, n, reduced)[n:] + g0)
+        return Flow(rows, cols, tree[child, kernel.FLOW], tree_potential(tree, n, reduced)[n:] + g0)
 
     problem.watch.reached = reached
     while True:
         check(f"{len(arcs.heads)} of {n * m} arcs")
-        potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, root, reduced, check)
+        potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, reduced, check)
         size = max(size, matrix.nbytes + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
         if small or not _add_violated(matrix, f0, g0, potential, arcs):
             break
@@ -170,37 +170,26 @@ def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
     return _Arcs(start, cols, (matrix[rows, cols] - f0[rows]) - g0[cols])
 
 
-def _starting_tree(
-    problem: TransportProblem, matrix: Array, f0: Array, g0: Array, near: _Arcs, first: tuple[Array, Array] | None
-) -> tuple[Array, int]:
+def _starting_tree(problem: TransportProblem, near: _Arcs, first: tuple[Array, Array] | None) -> Array:
     """A strongly feasible basis: greedy along `first`, then by reduced cost; the rest by the north-west corner rule."""
     from ..kernels import network_simplex as kernel
 
-    n, m = matrix.shape
-    tree = np.full((n + m, kernel.FIELDS), -1, dtype=np.int64)
-    tree[:, kernel.DEPTH] = tree[:, kernel.FLOW] = 0
-    up_cost = np.zeros(n + m)
+    n, m = problem.shape
+    tree = np.zeros((n + m, kernel.FIELDS), np.int64)
+    tree[:, kernel.PARENT] = -1
     row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
-
-    def send(rows: Array, cols: Array) -> None:
-        costs = (matrix[rows, cols] - f0[rows]) - g0[cols]
-        kernel.greedy_start(rows, cols, costs, row_left, col_left, tree, up_cost)
-
     if first is not None:
-        send(*first)
-    tails = near.tails
+        kernel.greedy_start(*first, row_left, col_left, tree)
     order = np.argsort(near.costs, kind="stable")
-    send(tails[order], near.heads[order])
-    send(*north_west(row_left, col_left))
+    tails, heads = near.tails[order], near.heads[order]
+    kernel.greedy_start(tails, heads, row_left, col_left, tree)
+    kernel.greedy_start(*north_west(row_left, col_left), row_left, col_left, tree)
 
     root = n
-    kernel.reroot(tree, up_cost, root, -1, 0.0, 0)
-    by_col = order[np.argsort(near.heads[order], kind="stable")]
-    col_start = np.searchsorted(near.heads[by_col], np.arange(m + 1))
-    root_costs = (matrix[:, 0] - f0) - g0[0]
-    reached, queue = np.zeros(n + m, dtype=np.bool_), np.empty(n + m, np.int64)
-    kernel.connect(col_start, tails[by_col], near.costs[by_col], root_costs, tree, up_cost, root, reached, queue)
-    return tree, root
+    kernel.reroot(tree, root, -1, 0, 0, -1)
+    by_col = np.argsort(heads, kind="stable")
+    join(tree, root, np.searchsorted(heads[by_col], np.arange(m + 1)), tails[by_col])
+    return tree
 
 
 def _add_violated(matrix: Array, f0: Array, g0: Array, potential: Array, arcs: _Arcs) -> bool:
