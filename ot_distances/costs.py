@@ -37,6 +37,9 @@ LINE_ENTRIES = 2**20
 # From here on compiled passes over a matrix pay, and so many entries are read between two chances for Ctrl-C.
 DENSE_ENTRIES, SLICE_ENTRIES = 2**18, 2**26
 
+# Points of each side that tell the magnitude of a user's costs, and pairs that are asked for together.
+SAMPLE_SIDE, PAIRS_ASKED = 256, 256
+
 # Up to here points in space are; beyond, boxes and blocks spare most pairs.
 CLOUD_ENTRIES = 2**23
 
@@ -392,43 +395,114 @@ def _line_transform(cost: PointCost, g: Array) -> Array:
     return f
 
 
-def from_callable(metric: Callable[[Array, Array], Any], x: Array, y: Array, p: float) -> DenseCost:
-    """The cost of a user's function of two blocks of points, raised to the power p, as a matrix.
+class FunctionCost(_Blockwise):
+    """metric(x_i, y_j)**p for a user's function of two blocks of points, asked for as many pairs at a time as needed.
 
-    Raises
-    ------
-    ValueError
-        A block of the wrong shape, or a cost that is nan, infinite or (for p other than 1) negative.
+    The function must give a pair the same cost, to rounding, whatever block it stands in.
     """
-    n, m = len(x), len(y)
-    require_memory(8 * n * m, f"A {n} x {m} cost matrix", "Pass fewer points, or a metric known by name.")
-    full = np.empty((n, m))
-    step = max(1, BLOCK_ENTRIES // m)
-    x, y = x.view(), y.view()
-    x.flags.writeable = y.flags.writeable = False  # a function that scribbles on its arguments is told so
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
-        entries = np.asarray(metric(x[rows], y))
+
+    forbids = False
+    relative_error = 4 * UNIT_ROUNDOFF
+
+    def __init__(
+        self, metric: Callable[[Array, Array], Any], x: Array, y: Array, p: float, shift: int | None = None
+    ) -> None:
+        self.metric, self.x, self.y, self.p = metric, x.view(), y.view(), p
+        self.x.flags.writeable = self.y.flags.writeable = False  # a function that scribbles on its arguments is told so
+        self.shape = (len(x), len(y))
+        self.shift = 0
+        if p != 1:
+            self.shift = self._natural_shift() if shift is None else shift
+        self.exponent = self.shift * p
+
+    def _natural_shift(self) -> int:
+        """The binary exponent of the largest cost of a sample of all pairs."""
+        x, y = (points[:: -(-len(points) // SAMPLE_SIDE)] for points in (self.x, self.y))
+        whole = 0 if max(self.shape) <= SAMPLE_SIDE else None
+        return math.frexp(float(self._asked(x, y, whole).max()))[1]
+
+    @property
+    def T(self) -> FunctionCost:
+        def turned(y: Array, x: Array) -> Array:
+            return np.asarray(self.metric(x, y)).T
+
+        return FunctionCost(turned, self.y, self.x, self.p, self.shift)
+
+    def _asked(self, x: Array, y: Array, start: int | None = None) -> Array:
+        entries = np.asarray(self.metric(x, y))
         if entries.dtype.kind not in "fiub":
             raise TypeError(
                 f"`metric` must return real numbers, but it returned dtype {entries.dtype}. Mend the function."
             )
-        if entries.shape != full[rows].shape:
+        if entries.shape != (len(x), len(y)):
             raise ValueError(
-                f"`metric` must return a cost block of shape {full[rows].shape} for points of shapes {x[rows].shape} "
+                f"`metric` must return a cost block of shape {(len(x), len(y))} for points of shapes {x.shape} "
                 f"and {y.shape}, but it returned {entries.shape}. Return one cost for each pair."
             )
-        full[rows] = entries
-    bad = ~np.isfinite(full) | ((full < 0) & (p != 1))
-    if bad.any():
-        i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        raise ValueError(
-            f"`metric` must return finite costs >= 0, but metric(x, y)[{i}, {j}] = {full[i, j]}. Mend the function."
-        )
-    if p in (1, np.inf):
-        return DenseCost(full)
-    shift = math.frexp(float(full.max()))[1]
-    powers = np.ldexp(full, -shift) ** p
-    if ((powers < VANISHING) & (full > 0)).any():
-        raise NotConverged(f"costs to the power p = {p:g} leave the range of floats. Lower `p`, or pass p=inf.")
-    return DenseCost(powers, unit=shift * p)
+        bad = ~np.isfinite(entries) | ((entries < 0) & (self.p != 1))
+        if bad.any():
+            i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
+            where = f"metric(x, y)[{start + i}, {j}]" if start is not None else f"between {x[i]} and {y[j]} it"
+            raise ValueError(
+                f"`metric` must return finite costs >= 0, but {where} = {entries[i, j]}. Mend the function."
+            )
+        return np.array(entries, dtype=np.float64, order="C")
+
+    def between(self, x: Array, y: Array, start: int | None = None) -> Array:
+        """The costs between any points, (k, l), of which x may be those from number `start` on, and y all."""
+        asked = self._asked(x, y, start)
+        if self.p == 1:
+            return asked
+        with np.errstate(over="ignore"):
+            powers = np.ldexp(asked, -self.shift) ** self.p
+        if ((powers < VANISHING) & (asked > 0)).any() or powers.max(initial=0) == np.inf:
+            raise NotConverged(
+                f"costs to the power p = {self.p:g} leave the range of floats. Lower `p`, or pass p=inf."
+            )
+        return powers
+
+    def block(self, start: int, stop: int) -> Array:
+        return self.between(self.x[start:stop], self.y, start)
+
+    def entries(self, rows: Array, cols: Array) -> Array:
+        """Neighbouring rows are asked for together, with all their columns."""
+        order = np.argsort(rows, kind="stable")
+        values = np.empty(len(rows))
+        for start in range(0, len(rows), PAIRS_ASKED):
+            some = order[start : start + PAIRS_ASKED]
+            (near_rows, i), (near_cols, j) = (np.unique(k[some], return_inverse=True) for k in (rows, cols))
+            values[some] = self.between(self.x[near_rows], self.y[near_cols])[i, j]
+        return values
+
+    def absolute_error(self, rows: Array, cols: Array) -> float:
+        return 0.0
+
+    def range(self) -> tuple[float, float]:
+        return self._extremes
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        low, high = np.inf, -np.inf
+        for _, entries in self.blocks():
+            low, high = min(low, float(entries.min())), max(high, float(entries.max()))
+        return low, high
+
+    def least(self) -> float:
+        return self._extremes[0]
+
+    def select(self, rows: Array, cols: Array) -> FunctionCost:
+        return FunctionCost(self.metric, self.x[rows], self.y[cols], self.p, self.shift)
+
+
+def from_callable(
+    metric: Callable[[Array, Array], Any], x: Array, y: Array, p: float, *, dense: bool
+) -> DenseCost | FunctionCost:
+    """The cost of a user's function of two blocks of points, raised to the power p: as a matrix, or asked for by block.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A block of the wrong kind or shape, or a cost that is nan, infinite or (for p other than 1) negative.
+    """
+    cost = FunctionCost(metric, x, y, 1.0 if p == np.inf else p)
+    return DenseCost(cost.matrix(), unit=cost.exponent) if dense else cost

@@ -25,6 +25,9 @@ from .solvers.device_costs import DeviceCloud, DeviceMatrix
 # Optimal potentials vary by no more than the costs do; those of a start may, but not by more than so many times that.
 PROPORTION = 16.0
 
+# Up to here a user's metric is asked for all costs once, 0.2 GB of them; beyond, for blocks of them, several times.
+MATRIX_ENTRIES = 5_000**2
+
 Metric = str | Callable[[Array, Array], Any]
 
 
@@ -61,7 +64,8 @@ def wasserstein(
         Order, 1 <= p <= inf.
     metric : str or callable, default "euclidean"
         "euclidean", "cityblock" or "chebyshev"; "sqeuclidean", the cost ||x - y||**2 itself, goes with p = 1 only;
-        or a function of two blocks of points, (k, d) and (m, d), that returns their (k, m) distances.
+        or a function of two blocks of points, (k, d) and (l, d), that returns their (k, l) distances. It is asked for
+        all at once, or, between large clouds, for blocks, for each pair some ten times, and no matrix is held.
     method : str, default "auto"
         "auto" picks the fastest that applies; `Transport.method` of `solve` says which.
     rtol : float, default 1e-9
@@ -208,7 +212,7 @@ def _solve(
         measures.same_dimension(x, y)
         p = measures.order(p)
         similar = measures.similar(start, (len(x), len(y)))
-        problem = transport_problem(ground_cost(x, y, metric, p), a, b, power=p)
+        problem = transport_problem(ground_cost(x, y, metric, p, method), a, b, power=p)
         if backend is not None and isinstance(problem.cost, PointCost):
             moved = replace(problem, cost=DeviceCloud(backend, problem.cost))
             problem = moved if runs_on_device(moved, method) else problem
@@ -287,10 +291,11 @@ def _cost_problem(cost_matrix: Any, a: Any, b: Any, backend: Backend | None, met
     return transport_problem(DenseCost(measures.cost_matrix(cost_matrix)), a, b)
 
 
-def ground_cost(x: Array, y: Array, metric: Metric, p: float) -> GroundCost:
+def ground_cost(x: Array, y: Array, metric: Metric, p: float, method: str = "auto") -> GroundCost:
     """The cost d(x, y)**p (d itself for p = inf) of checked points."""
     if callable(metric):
-        return from_callable(metric, x, y, p)
+        by_block = method in ("multiscale", "bottleneck") or (method == "auto" and len(x) * len(y) > MATRIX_ENTRIES)
+        return from_callable(metric, x, y, p, dense=not by_block)
     measures.option(metric, "metric", METRICS)
     if metric == "sqeuclidean" and p != 1:
         raise ValueError(

@@ -11,7 +11,7 @@ from importlib import import_module
 import numpy as np
 
 from ..certificate import certify, reached
-from ..costs import PointCost
+from ..costs import FunctionCost, PointCost
 from ..problem import Array, Flow, Interrupted, NotConverged, Transport, TransportProblem
 from .device_costs import DeviceMatrix, OnDevice
 
@@ -57,14 +57,16 @@ def _not_uniform(problem: TransportProblem) -> str | None:
 
 
 def _no_cloud(problem: TransportProblem) -> str | None:
-    if not isinstance(problem.cost, PointCost):
-        return "there must be points, with a metric known by name"
+    if not isinstance(problem.cost, PointCost | FunctionCost):
+        return "there must be points"
     return _bottleneck(problem)
 
 
 def _large_cloud(problem: TransportProblem) -> bool:
     """Where clusters beat the cost matrix (measured, on one thread), or there is no room for one."""
     n, m = problem.shape
+    if isinstance(problem.cost, FunctionCost):
+        return True
     if problem.start is not None:  # to mend a plan takes the cheapest pairs of each point, and no others
         return n * m > WARM**2
     d = problem.cost.x.shape[1] if isinstance(problem.cost, PointCost) else 0

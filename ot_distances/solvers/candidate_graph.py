@@ -49,9 +49,7 @@ def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
     n, m = len(x), len(y)
     indptr, heads = np.empty(n + 1, np.intp), np.empty(len(rows), np.intp)
     heads = heads[: candidates.gather_rows(n, rows, cols, indptr, heads)].copy()
-    cost = np.empty(len(heads))
-    with candidates.PARALLEL:
-        candidates.arc_costs(x.points, y.points, indptr, heads, x.fold, x.power, cost)
+    cost = y.arc_costs(x.points, indptr, heads)
     colptr, tails, arc = np.empty(m + 1, np.intp), np.empty_like(heads), np.empty_like(heads)
     sparse_assignment.transpose(indptr, heads, colptr, tails, arc)
     return Graph((indptr, heads, cost), (colptr, tails, cost[arc]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..costs import METRICS, PointCost
+from ..costs import BLOCK_ENTRIES, METRICS, FunctionCost, PointCost
 from ..problem import Array, Watch
 
 
@@ -62,11 +62,11 @@ class Cloud:
         mass = np.add.reduceat(self.mass, starts)
         points = np.add.reduceat(self.points * self.mass[:, None], starts) / mass[:, None]
         grains = self.grains[self.grains > ratio] // ratio
-        return Cloud(points, mass, grains, self.fold, self.power, self.watch)
+        return replace(self, points=points, mass=mass, grains=grains)
 
     def first(self, count: int) -> Cloud:
         """Without the points from number `count` on."""
-        return Cloud(self.points[:count], self.mass[:count], self.grains, self.fold, self.power, self.watch)
+        return replace(self, points=self.points[:count], mass=self.mass[:count])
 
     def costs(self, x: Array, rows: Array, cols: Array) -> Array:
         """The costs of the listed pairs of x and points here."""
@@ -74,6 +74,15 @@ class Cloud:
 
         out = np.empty(len(rows))
         kernel.pair_costs(x, rows, self.points, cols, self.fold, self.power, out)
+        return out
+
+    def arc_costs(self, x: Array, indptr: Array, heads: Array) -> Array:
+        """The costs of the pairs of x_i with the points heads[indptr[i] : indptr[i + 1]]."""
+        from ..kernels import candidates as kernel
+
+        out = np.empty(len(heads))
+        with kernel.PARALLEL:
+            kernel.arc_costs(x, self.points, indptr, heads, self.fold, self.power, out)
         return out
 
     def nearest(self, x: Array, g: Array, size: int, rows: Array | None = None, limits: Array | None = None) -> Nearest:
@@ -129,6 +138,42 @@ class Cloud:
     def transform(self, x: Array, g: Array) -> Array:
         """min_j c(x_i, y_j) - g_j for all i."""
         return self.nearest(x, g, 1).value[:, 0]
+
+
+@dataclass(frozen=True)
+class FunctionCloud(Cloud):
+    """Points under a user's cost: a cluster is represented by one of its points; all pairs are visited in blocks."""
+
+    cost: FunctionCost  # from points asked about to points here
+
+    def coarser(self, ratio: int) -> Cloud:
+        starts = np.arange(0, len(self), ratio)
+        grains = self.grains[self.grains > ratio] // ratio
+        middle = np.minimum(starts + ratio // 2, len(self) - 1)
+        return replace(self, points=self.points[middle], mass=np.add.reduceat(self.mass, starts), grains=grains)
+
+    def costs(self, x: Array, rows: Array, cols: Array) -> Array:
+        return FunctionCost(self.cost.metric, x, self.points, self.cost.p, self.cost.shift).entries(rows, cols)
+
+    def arc_costs(self, x: Array, indptr: Array, heads: Array) -> Array:
+        return self.costs(x, np.repeat(np.arange(len(x)), np.diff(indptr)), heads)
+
+    def nearest(self, x: Array, g: Array, size: int, rows: Array | None = None, limits: Array | None = None) -> Nearest:
+        rows = np.arange(len(x)) if rows is None else rows
+        size, count = min(size, len(self)), len(rows)
+        best, value = np.zeros((count, size), np.intp), np.full((count, size), np.inf)
+        step = max(1, BLOCK_ENTRIES // len(self))
+        for first in range(0, count, step):
+            self.watch.check()
+            here = slice(first, first + step)
+            reduced = self.cost.between(x[rows[here]], self.points) - g
+            near = np.argpartition(reduced, size - 1, axis=1)[:, :size]
+            near.sort(axis=1)  # ties: the first column first
+            found = np.take_along_axis(reduced, near, axis=1)
+            order = np.argsort(found, axis=1, kind="stable")
+            best[here], value[here] = (np.take_along_axis(part, order, axis=1) for part in (near, found))
+        below = np.full(count, size) if limits is None else (value < limits[:, None]).sum(axis=1)
+        return Nearest(best, value, below)
 
 
 def ordered(points: Array, grains: Array) -> Array:

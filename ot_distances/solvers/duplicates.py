@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from ..costs import PointCost
+from ..costs import FunctionCost, PointCost
 from ..problem import Array, Flow, TransportProblem
 from .basis import north_west
 
@@ -26,7 +26,7 @@ class Merged:
 
 def merged(problem: TransportProblem) -> Merged | None:
     """The problem with duplicates merged; None where there are few."""
-    cost = cast(PointCost, problem.cost)
+    cost = cast(PointCost | FunctionCost, problem.cost)
     if all(_seem_different(points) for points in (cost.x, cost.y)):
         return None
     (rows, row_group), (cols, col_group) = _groups(cost.x), _groups(cost.y)

@@ -7,10 +7,10 @@ from typing import cast
 
 import numpy as np
 
-from ..costs import PointCost
+from ..costs import FunctionCost, PointCost
 from ..problem import Array, Flow, TransportProblem
 from .basis import north_west
-from .cloud import Cloud, folding, ordered
+from .cloud import Cloud, FunctionCloud, folding, ordered
 from .duplicates import merged, split
 from .level_flow import FlowLevel
 from .level_matching import Assignment
@@ -75,9 +75,9 @@ class _Pyramid:
 
 
 def _pyramid(problem: TransportProblem) -> _Pyramid:
-    cost = cast(PointCost, problem.cost)
+    cost = cast(PointCost | FunctionCost, problem.cost)
     n, m = problem.shape
-    fold, power = folding(cost)
+    fold, power = folding(cost) if isinstance(cost, PointCost) else (0, 0.0)
     x, y, tilt = cost.x, cost.y, np.zeros(m)
     if fold == 0 and power == 1:
         # Translations change squared costs by terms of one point each, which the potentials take up.
@@ -91,7 +91,10 @@ def _pyramid(problem: TransportProblem) -> _Pyramid:
     if problem.is_assignment:
         row_mass = col_mass = np.ones(n, np.int64)
     sides = ((x[row_order], row_mass), (y[col_order], col_mass))
-    levels = [_pair(*(Cloud(points, mass, grains, fold, power, problem.watch) for points, mass in sides))]
+    finest = [Cloud(points, mass, grains, fold, power, problem.watch) for points, mass in sides]
+    if isinstance(cost, FunctionCost):
+        finest = [FunctionCloud(**vars(cloud), cost=one) for cloud, one in zip(finest, (cost.T, cost))]
+    levels = [_pair(*finest)]
     for _ in grains:
         pair = levels[-1]
         if problem.is_assignment:  # clusters of equal mass; the few points left over take no part above
