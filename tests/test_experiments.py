@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import ot_distances
 from benchmarks.experiments import EXPERIMENTS, base, page
 from benchmarks.experiments.__main__ import missing
 from benchmarks.experiments.base import Claim, Criterion, Experiment, Part
+from ot_distances import gan
 
 CHEAP = [experiment for experiment in EXPERIMENTS if experiment.cheap]
 SEEDS = {"e05-vanishing-gradient": 1}  # a few seconds a seed; the others take less than one
@@ -53,6 +57,19 @@ def test_every_claim_names_its_source_and_its_criteria(experiment: Experiment) -
     files = {path.name for path in (base.GALLERY / "figures").glob(f"{experiment.name}-*")}
     drawn = len(experiment.figures) if page.drawable(experiment, base.read(experiment.parts)) else 0
     assert files == {page.figure_path(experiment, k).name for k in range(drawn)}
+
+
+def test_experiments_know_public_names_only() -> None:
+    """How figures look is the one thing shared with the pictures of the package."""
+    files = Path(page.__file__).parent.glob("*.py")
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ot_distances"):
+                names = {alias.name for alias in node.names}
+                allowed = {"LOOK"} if node.module == "ot_distances.plotting" else {"gan", *ot_distances.__all__}
+                assert names <= allowed, path.name
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("ot", "gan"):
+                assert node.attr in {"losses", *ot_distances.__all__, *gan.__all__}, f"{path.name}: {node.attr}"
 
 
 def test_figures_are_small() -> None:

@@ -74,7 +74,7 @@ def trained(objective: gan.Objective, x: Any, y: Any, seed: int) -> Any:
     return critic
 
 
-PROBED = Part("probes/fresh critics on the ring", probe, 5, 3)
+PROBED = Part("probes/fresh critics on the ring", probe, 5, 1)
 
 
 def probed(name: str, results: Results) -> list[float]:
@@ -141,7 +141,7 @@ def draw(results: Results, figure: Any) -> None:
         ax.plot(curve["step"], curve[FOLLOWS[name][2]], color=colour, label=says)
         if "JS" in says:
             ax.axhline(math.log(2), color="0.5", linestyle=":", label="log 2")
-        top = (1.75 if "JS" in says else 1.45) * max(curve[FOLLOWS[name][2]])  # room for the legend
+        top = (2.2 if "JS" in says else 1.45) * max(curve[FOLLOWS[name][2]])  # room for the legend
         ax.set(xlabel="step", ylabel=says, ylim=(0, top), title=FOLLOWS[name][1])
         exact = ax.twinx()
         exact.plot(curve["step"], curve["w1"], color=GREEN, linestyle="--", label="exact $W_1$ (right)")

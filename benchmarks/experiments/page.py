@@ -133,9 +133,9 @@ def overview(found: dict[str, Results]) -> str:
         "Every claim of the source texts that a computer can check, with the verdict that the runs came to. The "
         "pages hold the numbers, their spread over seeds and pictures; what the texts get wrong is listed in "
         "[errata.md](../errata.md), their worked examples in [texts.md](../texts.md). `make experiments` runs the "
-        "quick set again, `make experiments-full` all seeds. A claim comes from one of four texts (Primal WGAN: the "
-        "article on the primal problem; slides: of the WGAN; notes: the chapter on GANs; Wasserstein to WGAN: the "
-        "article on the dual) and its section, or was added here."
+        "quick set, `make experiments-full` all seeds, as far as results/ lacks them. A claim comes from one of four "
+        "texts (Primal WGAN: the article on the primal problem; slides: of the WGAN; notes: the chapter on GANs; "
+        "Wasserstein to WGAN: the article on the dual) and its section, or was added here."
     )
     rows = []
     for experiment in EXPERIMENTS:

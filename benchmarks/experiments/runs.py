@@ -12,10 +12,15 @@ FOLLOWED = {"sampler": "stratified", "latent": "sobol"}
 CLIPPED = {"objective": "wgan", "options": {"clip": 0.1}}
 
 
+def _part(name: str, run: Any, seeds: int) -> Part:
+    """In the quick set three seeds of what is cheap, one of the rest."""
+    return Part(name, run, seeds, 3 if seeds >= 10 else 1)
+
+
 def _ring(name: str, seeds: int, steps: int, evaluations: int = 4, **settings: Any) -> Part:
     every = steps // evaluations
     shots = [0, steps // 4, steps // 2, steps]
-    return Part(
+    return _part(
         f"ring/{name}", partial(train, steps=steps, shots=shots, data="ring8", eval_every=every, **settings), seeds
     )
 
@@ -46,7 +51,7 @@ RING = {
 
 def _digits(name: str, seeds: int, steps: int, every: int, **settings: Any) -> Part:
     shots = [0, steps // 10, steps // 2, steps]
-    return Part(
+    return _part(
         f"digits/{name}", partial(train, steps=steps, shots=shots, data="digits", eval_every=every, **settings), seeds
     )
 
@@ -70,7 +75,7 @@ def _dcgan(name: str, steps: int, **settings: Any) -> Part:
     run = partial(
         train, steps=steps, shots=[steps], data="digits", net="dcgan", width=16, eval_every=steps // 4, **settings
     )
-    return Part(f"dcgan/{name}", run, 5)
+    return _part(f"dcgan/{name}", run, 5)
 
 
 SLOW = {"objective": "wgan", "options": {"clip": 0.05}, "generator_rate": 5e-4, "critic_rate": 5e-4}
@@ -88,7 +93,7 @@ DCGAN = {
 
 def _many_modes(name: str, seeds: int, steps: int, **settings: Any) -> Part:
     run = partial(train, steps=steps, shots=[steps], eval_every=steps, **settings)
-    return Part(name, run, seeds)
+    return _part(name, run, seeds)
 
 
 FORGIVING = {"objective": "wgan_gp", "options": {"penalty": 0.1}}
