@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,12 @@ class Distant(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __format__(self, spec: str) -> str:
         return format(self.host[()], spec)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.host.__dlpack__()
+
+    def __dlpack_device__(self) -> Any:
+        return self.host.__dlpack_device__()
 
     __index__ = __int__
 
@@ -122,7 +129,8 @@ def _far(function: Any) -> Any:
 cupy = SimpleNamespace(
     ndarray=Distant,
     asarray=_asarray,
-    cuda=SimpleNamespace(runtime=RUNTIME, Device=Device),
+    from_dlpack=lambda value: Distant(np.from_dlpack(value)),
+    cuda=SimpleNamespace(runtime=RUNTIME, Device=Device, ExternalStream=lambda stream, number: nullcontext()),
     **{name: _far(getattr(np, name)) for name in NAMES},
 )
 

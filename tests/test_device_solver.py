@@ -7,6 +7,7 @@ run there too (pytest -m gpu).
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -350,3 +351,49 @@ def test_the_device_is_refused_where_the_data_are_on_the_host(rng):
     x, y = rng.standard_normal((2, 30, 2))
     with pytest.raises(ValueError, match=r"for \"device\" the data must lie on a GPU"):
         ot.solve(x, y, method="device")
+
+
+def test_time_is_kept_on_a_device(backend, rng):
+    x, y = (backend.xp.asarray(rng.standard_normal((60, 2))) for _ in range(2))
+    with pytest.raises(ot.NotConverged, match="the time is up, the cost lies in") as stopped:
+        ot.solve(x, y, method="device", time_limit=1e-4)
+    assert stopped.value.lower <= ot.solve(to_numpy(x), to_numpy(y)).cost <= stopped.value.upper
+
+
+@pytest.fixture
+def tensors(backend, monkeypatch):
+    """CUDA tensors, or tensors of the host that claim to be such."""
+    torch = pytest.importorskip("torch")
+    if isinstance(backend, Cuda):
+        return lambda array: torch.as_tensor(array, device="cuda")
+
+    class Claiming(torch.Tensor):
+        is_cuda = property(lambda self: True)
+        device = property(lambda self: torch.device("cpu", 0))
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda number: SimpleNamespace(cuda_stream=7))
+    return lambda array: torch.as_tensor(array).as_subclass(Claiming)
+
+
+def test_tensors_on_a_device(tensors, rng):
+    torch = sys.modules["torch"]
+    cost = rng.random((30, 20)).astype(np.float32)
+    for costs, solve_there in ((cost, True), (np.stack([cost[:9, :7]] * 3), False)):
+        there, here = ot.linear_assignment(tensors(costs)), ot.linear_assignment(costs)
+        assert all(isinstance(part, torch.Tensor) for part in (there.rows, there.cols, there.u, there.v))
+        assert np.asarray(there.cost) == pytest.approx(np.asarray(here.cost), rel=1e-13)
+        assert isinstance(there.cost, float) == solve_there
+        assert (to_numpy(there.cols) == here.cols).all()
+    x, y = rng.standard_normal((2, 30, 2))
+    distance = ot.wasserstein(tensors(x).requires_grad_(), tensors(y), p=2)
+    assert float(distance.detach()) == pytest.approx(ot.wasserstein(x, y, p=2), rel=1e-12)
+    assert distance.requires_grad
+    assert ot.solve_cost(tensors(cost[:20])).method == "device"
+
+
+def test_tensors_of_the_host_come_back_as_tensors(rng):
+    torch = pytest.importorskip("torch")
+    cost = rng.random((6, 6))
+    found = ot.linear_assignment(torch.as_tensor(cost))
+    assert isinstance(found.cols, torch.Tensor) and found.cols.device.type == "cpu"
+    assert (found.cols.numpy() == ot.linear_assignment(cost).cols).all()
