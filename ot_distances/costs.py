@@ -410,10 +410,10 @@ class FunctionCost(_Blockwise):
         self.metric, self.x, self.y, self.p = metric, x.view(), y.view(), p
         self.x.flags.writeable = self.y.flags.writeable = False  # a function that scribbles on its arguments is told so
         self.shape = (len(x), len(y))
-        self.shift = 0
-        if p != 1:
+        self.shift, self.exponent = 0, 0.0
+        if p not in (1, np.inf):
             self.shift = self._natural_shift() if shift is None else shift
-        self.exponent = self.shift * p
+            self.exponent = self.shift * p
 
     def _natural_shift(self) -> int:
         """The binary exponent of the largest cost of a sample of all pairs."""
@@ -451,7 +451,7 @@ class FunctionCost(_Blockwise):
     def between(self, x: Array, y: Array, start: int | None = None) -> Array:
         """The costs between any points, (k, l), of which x may be those from number `start` on, and y all."""
         asked = self._asked(x, y, start)
-        if self.p == 1:
+        if self.p in (1, np.inf):  # the bottleneck compares distances
             return asked
         with np.errstate(over="ignore"):
             powers = np.ldexp(asked, -self.shift) ** self.p
@@ -504,5 +504,5 @@ def from_callable(
     TypeError, ValueError
         A block of the wrong kind or shape, or a cost that is nan, infinite or (for p other than 1) negative.
     """
-    cost = FunctionCost(metric, x, y, 1.0 if p == np.inf else p)
+    cost = FunctionCost(metric, x, y, p)
     return DenseCost(cost.matrix(), unit=cost.exponent) if dense else cost
