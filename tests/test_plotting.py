@@ -344,6 +344,17 @@ def test_mass_moves_as_clouds_in_the_plane(rng: np.random.Generator) -> None:
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "0.25", "0.5", "0.75", "1"]
 
 
+@pytest.mark.parametrize("stretch", [(1.0, 1.1), (1.0, 5.0), (5.0, 1.0)])
+def test_animated_points_stay_in_the_frame(stretch: tuple[float, float], rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(2, 12, 2)) * stretch
+    animation = animate_displacement(solve(x, y, p=2), frames=2)
+    animation.to_jshtml()
+    ax = plt.gcf().axes[0]
+    corners = np.array([ax.get_xlim(), ax.get_ylim()])
+    both = np.concatenate([x, y])
+    assert (corners[:, 0] <= both.min(axis=0)).all() and (both.max(axis=0) <= corners[:, 1]).all()
+
+
 @pytest.mark.parametrize("d", [1, 2])
 def test_animation_goes_there_and_back(d: int, rng: np.random.Generator) -> None:
     result = matching(12, d, rng)

@@ -199,8 +199,9 @@ def _moving_cloud(ax: Any, transport: Transport) -> Any:
     both = np.concatenate([x, y])
     room = 0.05 * (np.ptp(both, axis=0).max() or 1.0)
     low, high = both.min(axis=0) - room, both.max(axis=0) + room
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     name_plane(ax)
+    ax.set_aspect("equal", adjustable="box")  # the frame stands still, and holds all points
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
     def draw(t: float) -> list[Any]:
         cloud.set_offsets(displacement(transport, t)[0])
