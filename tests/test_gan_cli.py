@@ -119,7 +119,7 @@ def test_cyclegan_translates_one_data_set_into_another(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     assert sentence_of(capsys, "train", "--objective", "vanilla", "--p", 2, "--out", out).startswith(
-        "`p` must be an option of the objective 'vanilla', but that has: saturating, n_critic. Leave it out."
+        "`vanilla option` must be one of 'saturating', 'n_critic', but it is 'p'."
     )
     assert sentence_of(capsys, "train", "--data", "cifar", "--out", out).startswith("`data` must be one of ring8")
     assert sentence_of(capsys, "report", out).startswith("`DIR` must hold a run that came to an end")

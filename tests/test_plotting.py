@@ -25,8 +25,11 @@ from ot_distances.plotting import (
     plot_displacement,
     plot_embedding,
     plot_gaps,
+    plot_images,
+    plot_log,
     plot_plan,
     plot_potentials,
+    plot_samples,
     plot_theta_shift,
 )
 from ot_distances.plotting.look import ARROWS, BLUE, GREEN, GREY, PURPLE, VERMILION
@@ -519,3 +522,34 @@ def test_without_matplotlib_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, r
         ImportError, match=r"plotting needs the package 'matplotlib': pip install 'ot_distances\[plot\]'"
     ):
         matching(3, 2, rng).plot()
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_samples_are_framed_by_the_real_points(d: int, rng: np.random.Generator) -> None:
+    real = rng.uniform(-1, 1, (50, d))
+    ax = plot_samples(100 * real, beneath=real)
+    assert [points.get_offsets().shape for points in ax.collections] == [(50, 2), (50, 2)]
+    assert max(map(abs, ax.get_xlim())) < 2
+    assert len(plot_samples(real).collections) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2), (3, 3, 2)])
+def test_images_lie_side_by_side(shape: tuple[int, int, int]) -> None:
+    """Seven images, three in a row: two whole rows, each image in a grey frame of one pixel."""
+    channels, size = shape[0], int(np.prod(shape))
+    images = np.repeat(np.arange(7.0)[:, None], size, axis=1)
+    (drawn,) = plot_images(images, shape=shape, span=(0, 5), columns=3).images
+    pixels = np.asarray(drawn.get_array()).reshape(2 * 5, 3 * 4, channels)
+    assert (pixels[[0, 4, 5, 9]] == 0.5).all()
+    np.testing.assert_allclose(pixels[[1, 1, 1, 6, 6, 6], [1, 5, 9, 1, 5, 9], 0], [0, 0.2, 0.4, 0.6, 0.8, 1])
+
+
+def test_a_log_is_drawn_where_it_has_values() -> None:
+    rows = [{"step": 0, "w1": 2.0}, {"step": 5, "loss": 1.0}, {"step": 10, "loss": 0.5, "w1": 1.0}]
+    lines = {"loss": ("loss", BLUE), "w1": ("exact", GREEN), "js": ("none", GREY)}
+    ax = plot_log(rows, lines, floors={"w1": 0.5})
+    curves = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert curves["loss"] == [[5, 1], [10, 0.5]]
+    assert curves["exact"] == [[0, 2], [10, 1]]
+    assert "none" not in curves
+    assert ax.lines[-1].get_ydata()[0] == 0.5

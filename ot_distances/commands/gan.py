@@ -7,14 +7,14 @@ import json
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
-from dataclasses import Field, asdict, fields, replace
+from dataclasses import MISSING, Field, asdict, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from .._arrays import require
 from ..gan import OBJECTIVES, PRESETS, RunConfig, objective_of, plots, resume, train
-from ..gan.config import flat
+from ..gan.config import CHOICES, flat
 from ..gan.trainer import CONFIG, SUMMARY
 from .output import columns_of
 
@@ -70,11 +70,11 @@ def _settings() -> ArgumentParser:
     group = parser.add_argument_group("the run")
     for field in fields(RunConfig):
         if field.name != "objective":
-            default = "" if field.default in (None, False) else f" Default: {field.default}."
-            _add_option(group, field, _described(RunConfig)[field.name] + default)
+            default = "" if field.default in (None, False, MISSING) else f" Default: {field.default}."
+            _add_option(group, field, _described(RunConfig).get(field.name, "") + default)
     group = parser.add_argument_group("options of objectives")
     for field, owners in _options().values():
-        about = dict.fromkeys(_described(OBJECTIVES[owner])[field.name] for owner in owners)
+        about = dict.fromkeys(filter(None, (_described(OBJECTIVES[owner]).get(field.name) for owner in owners)))
         _add_option(group, field, f"({', '.join(owners)}) {' Or: '.join(about)}")
     return parser
 
@@ -103,7 +103,8 @@ def _described(kind: type) -> dict[str, str]:
 def _add_option(group: Any, field: Field[Any], about: str) -> None:
     """What is not typed is not there, so that the class keeps its say."""
     flag = "--term" if field.name == "terms" else f"--{field.name.replace('_', '-')}"
-    kind = KINDS[str(field.type).removesuffix(" | None")]
+    known = [word for word in CHOICES.get(field.name, ()) if word]
+    kind = {"choices": known} if known else KINDS[str(field.type).removesuffix(" | None")]
     group.add_argument(flag, dest=field.name, default=SUPPRESS, help=about, **kind)
 
 
@@ -133,7 +134,6 @@ KINDS: dict[str, dict[str, Any]] = {
 def _config(args: Namespace, start: RunConfig, options: dict[str, Any]) -> RunConfig:
     """A config to start from, changed as was typed."""
     typed = {field.name: getattr(args, field.name) for field in fields(RunConfig) if field.name in args}
-    typed |= {"terms": dict(typed["terms"])} if "terms" in typed else {}
     objective = objective_of(start.objective.name, **asdict(start.objective) | options)
     return replace(start, **typed | {"objective": objective})
 

@@ -179,7 +179,7 @@ class WGANGP(Dual):
     Parameters
     ----------
     penalty : float, default 10.0
-        Weight of the mean of ``(|grad D(t x + (1 - t) y)|_2 - 1)**2`` with t uniform in [0, 1].
+        Weight of the mean of (|grad D(t x + (1 - t) y)| - 1)**2 with t uniform in [0, 1].
 
     Notes
     -----
@@ -300,7 +300,6 @@ class Sliced(Objective):
     Parameters
     ----------
     p : float, default 2
-        Order.
     n_projections : int, default 128
         Lines in each step.
     """
