@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 from ._arrays import library, to_numpy
@@ -15,13 +16,13 @@ DEVICE = re.compile(r"cuda(?::(\d+))?")
 
 
 def on_gpu(*values: Any) -> bool:
-    """Whether any of the values is an array on a GPU."""
+    """Whether any of the values is an array on a GPU that can be worked on there; without CuPy torch's are copied."""
     return any(map(_on_gpu, values))
 
 
 def _on_gpu(value: Any) -> bool:
     kind = library(value)
-    return kind == "cupy" or (kind == "torch" and value.is_cuda)
+    return kind == "cupy" or (kind == "torch" and value.is_cuda and find_spec("cupy") is not None)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ot_distances.costs import METRICS
 torch = pytest.importorskip("torch")
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
 
-from ot_distances import _torch, losses  # noqa: E402
+from ot_distances import _resident, _torch, losses  # noqa: E402
 
 INF = math.inf
 ORDERS = [1, 1.5, 2, 3, INF]
@@ -299,6 +299,15 @@ def test_a_gpu_gets_its_results_back_where_its_points_are(rng):
     assert value.device.type == "cuda"
     for one, other in zip(gradients(value, *device), gradients(ot.wasserstein(*host, p=2), *host), strict=True):
         torch.testing.assert_close(one.cpu(), other)
+
+
+def test_tensors_on_a_gpu_come_to_the_host_without_cupy(rng, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    monkeypatch.setattr(_resident, "find_spec", lambda name: None)
+    x, y = points(rng, 6, 2).detach(), points(rng, 6, 2).detach()
+    assert ot.wasserstein(x, y, p=3) > 0 and ot.linear_assignment(euclidean(x, y)).cost > 0
+    monkeypatch.setattr(_resident, "find_spec", lambda name: True)
+    assert _resident.on_gpu(x)
 
 
 # Losses

@@ -255,7 +255,7 @@ class Primal(Objective):
 def _matched(x: Tensor, y: Tensor, p: int) -> Tensor:
     """The mean of |y_i - x_j|^p over the best matching: what WassersteinLoss is too, in a third of its time."""
     costs = _distances(y.detach(), x) ** p
-    matching = torch.from_numpy(linear_assignment(costs.cpu().numpy()).cols).to(x.device)
+    matching = torch.as_tensor(linear_assignment(costs if costs.is_cuda else costs.numpy()).cols, device=x.device)
     moves = y - x[matching]
     return moves.square().sum(1).mean() if p == 2 else torch.linalg.vector_norm(moves, dim=1).mean()
 
