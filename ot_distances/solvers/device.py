@@ -71,9 +71,10 @@ def match(cost: OnDevice, check: Callable[[], None] = lambda: None) -> Matching 
     if not auction.run(check):
         return None
     v, col_of_row = auction.outcome()
-    graph = _Graph(cost, *(rough or cost).nearest(np.arange(len(col_of_row)), v, CANDIDATES, LONGEST))
+    listed = (rough or cost).nearest(np.arange(len(col_of_row)), v, CANDIDATES, LONGEST)
     del auction, rough  # their memory, before the passes that prove
-    return _finish(graph.extended(*_completed(cost, v, col_of_row)), v, col_of_row, check)
+    pairs = map(np.concatenate, zip(listed, _completed(cost, v, col_of_row)))
+    return _finish(_Graph(cost, *pairs), v, col_of_row, check)
 
 
 def _completed(cost: OnDevice, v: Array, col_of_row: Array) -> tuple[Array, Array]:
