@@ -2,7 +2,9 @@
 
 from .assignment import linear_assignment
 from .divergences import js_distance, js_divergence, kl_divergence, total_variation
+from .estimators import js_from_samples, kl_from_samples, tv_from_samples
 from .gaussian import gaussian_wasserstein
+from .inference import TestResult, confidence_interval, two_sample_test
 from .pairwise import pairwise
 from .problem import Assignment, Certificate, Estimate, NotConverged, Transport
 from .sliced import sliced_wasserstein
@@ -16,13 +18,17 @@ __all__ = [
     "Certificate",
     "Estimate",
     "NotConverged",
+    "TestResult",
     "ThetaShift",
     "Transport",
+    "confidence_interval",
     "gaussian_wasserstein",
     "js_distance",
     "js_divergence",
+    "js_from_samples",
     "kantorovich_rubinstein",
     "kl_divergence",
+    "kl_from_samples",
     "linear_assignment",
     "lp_constraints",
     "lp_dual",
@@ -33,6 +39,8 @@ __all__ = [
     "solve_cost",
     "theta_shift",
     "total_variation",
+    "tv_from_samples",
+    "two_sample_test",
     "verify",
     "wasserstein",
 ]

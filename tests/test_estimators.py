@@ -1,0 +1,107 @@
+"""Divergences from samples: near the truth by their own standard errors, and honest where they cannot be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from ot_distances import js_from_samples, kl_from_samples, tv_from_samples
+from ot_distances.estimators import METHODS
+
+
+def normal(t: float, mean: float) -> float:
+    return math.exp(-((t - mean) ** 2) / 2) / math.sqrt(2 * math.pi)
+
+
+def js_summand(t: float) -> float:
+    p, q = normal(t, 0), normal(t, 1)
+    return (p * math.log(2 * p / (p + q)) + q * math.log(2 * q / (p + q))) / 2
+
+
+# Between N(0, 1) and N(1, 1)
+TRUTH = {
+    kl_from_samples: 0.5,
+    js_from_samples: quad(js_summand, -12, 13)[0],
+    tv_from_samples: math.erf(0.5 / math.sqrt(2)),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("estimate", TRUTH, ids=lambda f: f.__name__)
+def test_the_truth_lies_within_the_stated_error(estimate, method):
+    found = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        found.append(estimate(rng.normal(0, 1, 900), rng.normal(1, 1, 1100), method=method, seed=seed))
+    stderr = np.mean([one.stderr for one in found])
+    assert abs(np.mean([one.value for one in found]) - TRUTH[estimate]) <= 2.5 * stderr
+    spread = np.std([one.value for one in found], ddof=1)
+    assert stderr / 3 <= spread <= 3 * stderr
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_law_in_the_plane_is_no_distance_away(method):
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(800, 2)), rng.normal(size=(700, 2))
+    for estimate in TRUTH:
+        found = estimate(x, y, method=method, seed=0)
+        assert abs(found.value) <= max(4 * found.stderr, 0.06)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_js_and_tv_of_disjoint_samples_are_at_their_limits(method):
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(300, 2)), rng.normal(size=(400, 2)) + 50
+    assert js_from_samples(x, y, method=method, seed=0).value == pytest.approx(math.log(2), abs=0.03)
+    assert tv_from_samples(x, y, method=method, seed=0).value == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("method", ["knn", "histogram"])
+def test_points_that_coincide_are_counted(method):
+    rng = np.random.default_rng(3)
+    p, q = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
+    x, y = rng.choice(3, 4000, p=p), rng.choice(3, 5000, p=q)
+    found = kl_from_samples(x, y, method=method)
+    assert abs(found.value - float(p @ np.log(p / q))) <= 4 * found.stderr
+
+
+def test_samples_may_change_places():
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(200, 3)), rng.normal(1, 2, size=(250, 3))
+    for estimate in (js_from_samples, tv_from_samples):
+        assert estimate(x, y).value == pytest.approx(estimate(y, x).value, abs=1e-12)
+
+
+def test_the_interval_is_that_of_the_level():
+    rng = np.random.default_rng(6)
+    found = kl_from_samples(rng.normal(size=400), rng.normal(size=300))
+    low, high = found.interval
+    assert found.level == 0.95 and found.method == "knn, k = 5"
+    assert (high - found.value) / found.stderr == pytest.approx(1.959964, abs=1e-5)
+    assert found.value - low == pytest.approx(high - found.value)
+
+
+def test_seeds_repeat_themselves():
+    rng = np.random.default_rng(7)
+    x, y = rng.normal(size=100), rng.normal(1, 1, size=100)
+    assert kl_from_samples(x, y, method="kde", seed=1) == kl_from_samples(x, y, method="kde", seed=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"x": [1.0, 2.0], "y": np.arange(9.0)}, ValueError, "`x` must hold at least 6 points for method 'knn'"),
+        ({"x": np.arange(9.0), "y": np.arange(9.0), "method": "kde"}, ValueError, "must hold at least 10 points"),
+        ({"x": np.arange(9.0), "y": np.arange(9.0), "k": 0}, ValueError, "`k` must be at least 1"),
+        ({"x": np.arange(9.0), "y": np.arange(9.0), "k": 2.5}, TypeError, "`k` must be an integer"),
+        ({"x": np.arange(9.0), "y": np.arange(9.0), "method": "magic"}, ValueError, "`method` must be one of 'knn'"),
+        ({"x": np.arange(9.0), "y": np.full(9, np.nan)}, ValueError, r"y\[0, 0\] = nan|y\[0\] = nan"),
+        ({"x": np.ones((20, 2)), "y": np.ones((20, 2)), "method": "kde"}, ValueError, "must each span all dimensions"),
+    ],
+)
+def test_bad_input_is_named(arguments, error, text):
+    with pytest.raises(error, match=text):
+        kl_from_samples(**arguments)

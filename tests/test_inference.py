@@ -1,0 +1,106 @@
+"""The permutation test has its level and finds differences; intervals cover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ot_distances import confidence_interval, sliced_wasserstein, two_sample_test, wasserstein
+from ot_distances.inference import STATISTICS
+
+
+@pytest.mark.parametrize("statistic", ["wasserstein", "energy"])
+def test_the_level_is_kept(statistic):
+    """Under the hypothesis p-values are uniform: 60 of them, each one in 20 or more."""
+    p_values = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(8, 2)), rng.normal(size=(10, 2))
+        p_values.append(two_sample_test(x, y, statistic=statistic, n_permutations=39, seed=seed, n_jobs=1).p_value)
+    # For a uniform law more than 9 of 60 below 0.05 have a chance of 1 in 1,000, as has a mean off by 0.12.
+    assert np.count_nonzero(np.array(p_values) <= 0.05) <= 9
+    assert abs(np.mean(p_values) - 0.5) < 0.13
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("sizes", [(30, 30), (25, 35)])
+def test_a_shift_is_found(statistic, sizes, rng):
+    x, y = rng.normal(size=(sizes[0], 2)), rng.normal(size=(sizes[1], 2)) + np.array([1.5, 0])
+    found = two_sample_test(x, y, statistic=statistic, n_permutations=19, seed=0)
+    assert found.p_value == 0.05
+    assert found.null_distribution.shape == (19,)
+    assert found.statistic > found.null_distribution.max()
+
+
+def test_statistics_are_the_distances_of_the_library(rng):
+    for n, m, d in ((9, 9, 2), (9, 12, 2), (9, 12, 1)):
+        x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) + 1
+        assert two_sample_test(x, y, n_permutations=2).statistic == pytest.approx(wasserstein(x, y), rel=1e-12)
+        sliced = two_sample_test(x, y, statistic="sliced_wasserstein", n_permutations=2).statistic
+        assert sliced == sliced_wasserstein(x, y, seed=0).value
+
+
+def test_energy_is_its_definition(rng):
+    x, y = rng.normal(size=7), rng.normal(size=9) + 1
+    means = [np.abs(np.subtract.outer(p, q)).mean() for p, q in ((x, y), (x, x), (y, y))]
+    found = two_sample_test(x, y, statistic="energy", n_permutations=2).statistic
+    assert found == pytest.approx(np.sqrt(2 * means[0] - means[1] - means[2]), rel=1e-12)
+
+
+def test_any_function_may_be_the_statistic_and_threads_change_nothing(rng):
+    x, y = rng.normal(size=20), rng.normal(size=20) + 2
+
+    def means_apart(x, y):
+        return abs(x.mean() - y.mean())
+
+    found = [two_sample_test(x, y, statistic=means_apart, n_permutations=99, seed=3, n_jobs=jobs) for jobs in (1, 4)]
+    assert found[0].p_value == found[1].p_value == 0.01
+    assert (found[0].null_distribution == found[1].null_distribution).all()
+
+
+def test_equal_samples_are_as_ordinary_as_can_be(rng):
+    x = rng.normal(size=(12, 2))
+    assert two_sample_test(x, x, n_permutations=19).p_value == 1.0
+
+
+def test_intervals_cover(rng):
+    inside = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found = confidence_interval(rng.normal(size=200), rng.normal(1, 1, size=150), seed=seed, n_resamples=100)
+        inside += found.interval[0] <= 1 <= found.interval[1]
+        assert found.level == 0.95 and found.interval[0] >= 0 and found.stderr > 0
+    assert inside >= 16  # below 16 of 20 has a chance of 1 in 400 at a level of 0.95
+
+
+def test_higher_levels_are_wider(rng):
+    x, y = rng.normal(size=50), rng.normal(size=50) + 1
+    widths = []
+    for level in (0.5, 0.9, 0.99):
+        low, high = confidence_interval(x, y, level=level, seed=0, n_resamples=100).interval
+        widths.append(high - low)
+    assert widths[0] < widths[1] < widths[2]
+
+
+def test_progress_is_told_when_asked_for(rng, capsys):
+    two_sample_test(rng.normal(size=5), rng.normal(size=5), n_permutations=9, progress=True)
+    assert "9 of 9 permutations" in capsys.readouterr().err
+    two_sample_test(rng.normal(size=5), rng.normal(size=5), n_permutations=9)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: two_sample_test([1.0], [[1.0, 2.0]]), ValueError, "must have the same number of columns"),
+        (lambda: two_sample_test([1.0], [2.0], statistic="nonsense"), ValueError, "`statistic` must be one of"),
+        (lambda: two_sample_test([1.0], [2.0], n_permutations=1), ValueError, "`n_permutations` must be at least 2"),
+        (lambda: two_sample_test([1.0], [2.0], n_permutations=9.5), TypeError, "`n_permutations` must be an integer"),
+        (lambda: confidence_interval([1.0], [2.0, 3.0]), ValueError, "`x` must hold at least 2 points"),
+        (lambda: confidence_interval([1.0, 2.0], [2.0, 3.0], level=95), ValueError, "`level` must lie between 0 and 1"),
+        (lambda: confidence_interval([1.0, 2.0], [2.0, 3.0], distance="x"), ValueError, "`distance` must be one of"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
