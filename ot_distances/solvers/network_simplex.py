@@ -11,7 +11,7 @@ from .assignment import match
 from .basis import NOISE, forest_order, join, north_west, pivot_to_optimum, tree_arcs, tree_potential
 
 # Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
-FULL_ARCS = 2**18
+FULL_ARCS = 2**14
 
 # Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
 CANDIDATES = 8
