@@ -21,7 +21,6 @@ enum Status { SOLVED, INFEASIBLE, IRREGULAR };
 
 constexpr unsigned ALL = 0xffffffffu;
 constexpr double LARGEST = 0x1p300, LEAST = 0x1p-300;  // between these no cost has to be scaled
-constexpr int BIDS = 4, PASSES = 2;                    // bids per row; looks at every free row
 
 __device__ inline double infinity() { return __longlong_as_double(0x7ff0000000000000LL); }
 
@@ -154,26 +153,26 @@ template <class T, int WARPS> struct Problem {
         sync();
     }
 
-    // Each free row takes its best column, whose v falls until the second best is as good; who held it bids next.
+    // Each free row takes its best column, whose v falls until the second best is as good; who held it bids next. There
+    // are n bids at most: from 32 to 256 rows, more of them spare fewer steps of the searches than they are.
     __device__ int bid() {
-        for (int pass = 0, bids = 0; pass < PASSES; pass++) {
-            for (int f = 0; f < n; f++) {
-                if (col_of_row[f] >= 0) continue;
-                ONE_AT_A_TIME for (int i = f; i >= 0 && bids < BIDS * n; bids++) {
-                    Least least{infinity(), infinity(), NOBODY};
-                    FOUR_AT_A_TIME for (int j = t; j < m; j += THREADS) least.add(entry(i, j) - v[j], infinity(), pack(j, row_of_col[j]));
-                    least = least_of_team<WARPS>(least, turn);
-                    if (least.best == infinity()) return INFEASIBLE;
-                    int j = col_of(least.key), displaced = row_of(least.key);
-                    double fall = least.second < infinity() ? least.second - least.best : 0;
-                    if (displaced >= 0 && !(fall > 0)) break;  // a tie: left to the searches
-                    if (owner(j)) v[j] -= fall, row_of_col[j] = i;
-                    if (t == 0) u[i] = least.best + fall;
-                    i = displaced;
-                }
+        for (int f = 0, bids = 0; f < n; f++) {
+            if (col_of_row[f] >= 0) continue;
+            for (int i = f; i >= 0 && bids < n; bids++) {
+                Least least{infinity(), infinity(), NOBODY};
+                FOUR_AT_A_TIME for (int j = t; j < m; j += THREADS)
+                    least.add(entry(i, j) - v[j], infinity(), pack(j, row_of_col[j]));
+                least = least_of_team<WARPS>(least, turn);
+                if (least.best == infinity()) return INFEASIBLE;
+                int j = col_of(least.key), displaced = row_of(least.key);
+                double fall = least.second < infinity() ? least.second - least.best : 0;
+                if (displaced >= 0 && !(fall > 0)) break;  // a tie: left to the searches
+                if (owner(j)) v[j] -= fall, row_of_col[j] = i;
+                if (t == 0) u[i] = least.best + fall;
+                i = displaced;
             }
-            list_rows();
         }
+        list_rows();
         return SOLVED;
     }
 
