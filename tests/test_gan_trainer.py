@@ -86,15 +86,16 @@ def test_a_resumed_run_is_the_uninterrupted_one(config: gan.RunConfig, tmp_path:
     assert_same_runs(straight, stopped)
 
 
+@pytest.mark.parametrize("last", [7, 17])
 def test_a_killed_run_takes_back_what_its_checkpoint_does_not_know(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    last: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     gan.train(RUNS["primal"], straight, steps=25)
     whole = gan.Trainer._one_step
 
     def step(self: gan.Trainer) -> dict[str, float]:
-        if self.step == 17:
+        if self.step == last:
             raise MemoryError("killed")
         return whole(self)
 
@@ -107,7 +108,9 @@ def test_a_killed_run_takes_back_what_its_checkpoint_does_not_know(
     monkeypatch.setattr(data, "TRAIN", 72)
     monkeypatch.setattr(data, "HELD", 40)
     monkeypatch.setattr(trainer, "SAMPLES", 50)
-    assert gan.restore(killed).step == 10
+    written = (killed / trainer.LOG).read_text()
+    assert gan.restore(killed).step == last - 7
+    assert (killed / trainer.LOG).read_text() == written, "whoever looks at a run changes nothing"
     gan.resume(killed, until=25)
     assert_same_runs(straight, killed)
 

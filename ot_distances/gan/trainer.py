@@ -123,15 +123,21 @@ class Trainer:
         return self._points[index], b, z
 
     def run(self, until: int, *, progress: bool = False, tensorboard: bool = False) -> dict[str, Any]:
-        """Train until the generator has made `until` steps in all; returns, and writes, the summary."""
+        """Train until the generator has made `until` steps in all; returns, and writes, the summary.
+
+        Rows of the log from after this step, which a killed run wrote after its last checkpoint, are taken back.
+        """
         if until < self.step:
             raise ValueError(f"`until` must be at least the {self.step} steps made so far, but it is {until}.")
         config, began = self.config, time.perf_counter() - self.seconds
-        bar = require("tqdm", "training").tqdm(total=until, initial=self.step, disable=not progress, unit="step")
+        bar = require("tqdm", "training").tqdm(
+            total=until, initial=self.step, disable=None if progress else True, unit="step"
+        )
         board = _board(self.out, self.step) if tensorboard else nullcontext()
         with bar, board as board, _finishing_the_step() as interrupted:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_log(self.out, [row for row in read_log(self.out) if row["step"] <= self.step > 0], "w")
             if self.step == 0:
-                self.out.mkdir(parents=True, exist_ok=True)
                 _replace(self.out / CONFIG, json.dumps(config.to_dict(), indent=2) + "\n")
                 self._report({}, bar, board)
                 self.save()
@@ -332,7 +338,7 @@ def resume(
 
 
 def restore(out: Folder, *, config: RunConfig | None = None) -> Trainer:
-    """The trainer of a run, at its last checkpoint; rows of the log from after it are taken back."""
+    """The trainer of a run, at its last checkpoint; its folder is left as it is."""
     folder = Path(out)
     if not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"`out` must hold a run, but {folder} has no {CHECKPOINT}.")
@@ -347,7 +353,6 @@ def restore(out: Folder, *, config: RunConfig | None = None) -> Trainer:
             )
     trainer = Trainer(saved, folder)
     trainer.load_state_dict(state)
-    write_log(folder, [row for row in read_log(folder) if row["step"] <= trainer.step], "w")
     return trainer
 
 
