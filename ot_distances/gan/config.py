@@ -17,7 +17,7 @@ CHOICES: dict[str, Collection[str | None]] = {
     "net": ("mlp", "dcgan"),
     "optimizer": (None, "adam", "rmsprop", "sgd"),
 }
-# Matching a batch of this size takes a quarter of a second on one core; devices do not help with it.
+# Matching a batch of this size takes a quarter of a second on one core.
 LARGE_BATCH = 2000
 
 
@@ -128,7 +128,7 @@ class RunConfig:
                 "`optimizer` 'adam' has momentum, with which clipped critics tend to diverge: 'rmsprop' is usual.",
                 stacklevel=4,
             )
-        if isinstance(self.objective, Primal) and self.batch > LARGE_BATCH:
+        if isinstance(self.objective, Primal) and self.batch > LARGE_BATCH and self.device == "cpu":
             warnings.warn(
                 f"`batch` {self.batch} is matched exactly in every step, which takes about "
                 f"{(self.batch / LARGE_BATCH) ** 1.7 / 4:.1g} s. Batches of 64 to 512, stratified, train as well.",

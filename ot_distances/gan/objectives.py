@@ -261,7 +261,7 @@ def _matched(x: Tensor, y: Tensor, p: int) -> Tensor:
 
 def _matching(costs: Tensor) -> Assignment:
     """Of the least cost, where the costs lie: arrays come and go with less ado than tensors."""
-    matching: Assignment = linear_assignment(costs if costs.is_cuda else costs.numpy())
+    matching: Assignment = linear_assignment(costs if costs.is_cuda else costs.cpu().numpy())
     return matching
 
 
