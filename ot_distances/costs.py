@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .problem import Array, NotConverged
+from .problem import Array, GroundCost, NotConverged
 
 UNIT_ROUNDOFF = 2.0**-53
 
@@ -102,6 +102,11 @@ def require_memory(size: int, what: str, cure: str) -> None:
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > available:
         raise MemoryError(f"{what} needs {size:,} bytes, but {available:,} are available. {cure}")
+
+
+def made_bytes(cost: GroundCost, matrix: Array) -> int:
+    """The memory that a cost's `matrix()` took: none where it is the user's own."""
+    return 0 if isinstance(cost, DenseCost) and matrix is cost.values else matrix.nbytes
 
 
 def rounded_down(f: Array, g: Array) -> Array:

@@ -50,6 +50,7 @@ class Watch:
     stage: str = "starting"
     reached: Callable[[], Flow] | None = None  # the flow as it stands, at any moment; set by the solver
     bounds: Callable[[], tuple[float, float, float]] | None = None  # what it proves: lower, upper, gap
+    base: int = 0  # bytes that are there throughout
     peak: int = 0
     started: float = field(default_factory=time.perf_counter)
     due: float = 0.0  # when the next line may come
@@ -76,8 +77,8 @@ class Watch:
         self.due = later + max(PROGRESS_SECONDS, PROGRESS_SHARE * (later - now))
 
     def holds(self, *arrays: Array) -> None:
-        """Note that these are in memory at one time."""
-        self.peak = max(self.peak, sum(array.nbytes for array in arrays))
+        """Note that these are in memory at one time, beside what is there throughout."""
+        self.peak = max(self.peak, self.base + sum(array.nbytes for array in arrays))
 
 
 class GroundCost(Protocol):
@@ -222,7 +223,7 @@ class Transport:
     seconds : float
         Wall time of the solve, certificate included.
     peak_bytes : int
-        The largest amount of memory that the solve held at one time.
+        The largest amount of memory that the solve held at one time beside its input, by its own count of its arrays.
     """
 
     value: float

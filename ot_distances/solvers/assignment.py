@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..costs import made_bytes
 from ..problem import Array, Flow, TransportProblem
 from .market import DENSE, DENSE_BIDS, UNBOUNDED, Market, impossible, solve, violators, workspace
 
@@ -117,7 +118,7 @@ def assignment(problem: TransportProblem) -> Flow:
         cols=matching.col_of_row,
         mass=problem.row_mass,
         g=matching.v,
-        bytes=cost.nbytes + matching.bytes,
+        bytes=made_bytes(problem.cost, cost) + matching.bytes,
     )
 
 

@@ -52,6 +52,8 @@ def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
     cost = y.arc_costs(x.points, indptr, heads)
     colptr, tails, arc = np.empty(m + 1, np.intp), np.empty_like(heads), np.empty_like(heads)
     sparse_assignment.transpose(indptr, heads, colptr, tails, arc)
+    # The pairs were put together from parts that are still there, and sorted in a copy.
+    x.watch.holds(rows, cols, rows, cols, rows, heads, cost, tails, arc, cost)
     return Graph((indptr, heads, cost), (colptr, tails, cost[arc]))
 
 

@@ -129,6 +129,7 @@ class Cloud:
         for first in range(0, len(rows), step):
             self.watch.check()
             folded, error = rough_costs.fold(x[rows[first : first + step]], self._rough, self.fold)
+            self.watch.holds(folded, folded, *self._rough, out.best, out.value)
             with candidates.PARALLEL:
                 candidates.block_candidates(
                     x, rows, self.points, g, folded, error, self.fold, self.power, limits, first, out.best, out.value,

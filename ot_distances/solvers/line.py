@@ -54,7 +54,7 @@ def line(problem: TransportProblem) -> Flow:
         right = np.cumsum(steps[middle:])
         left = -np.cumsum(steps[:middle][::-1])[::-1]
         g[col_order] = np.concatenate((left, [0.0], right))
-    size = 8 * (8 * (n + m) + m)  # the arrays above
+    size = 8 * 20 * (n + m)  # the arrays above, and the points in order
     return Flow(rows, cols, mass, g, f, size)
 
 

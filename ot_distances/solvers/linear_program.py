@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..costs import require_memory
 from ..problem import Array, Flow, NotConverged, TransportProblem, Watch
 from .network_simplex import network_simplex
 
@@ -46,6 +47,8 @@ def linear_program(problem: TransportProblem, *, dual: bool = False) -> Flow:
     Q. Huangfu and J. A. J. Hall, Parallelizing the dual revised simplex method, Mathematical Programming
     Computation 10, 2018.
     """
+    n, m = problem.shape
+    require_memory(40 * 8 * n * m, f"The linear program of {n} x {m} pairs", 'Use method="network_simplex".')
     matrix = problem.cost.matrix()
     allowed = matrix < np.inf
     if not (allowed.any(axis=0).all() and allowed.any(axis=1).all()):
@@ -62,7 +65,7 @@ def linear_program(problem: TransportProblem, *, dual: bool = False) -> Flow:
     used = np.flatnonzero(plan > 1e-12)
     found = Flow(rows[used], cols[used], plan[used], np.zeros(problem.shape[1]))
     flow = network_simplex(replace(problem, start=found))
-    size = 3 * matrix.nbytes + 5 * costs.nbytes
+    size = 3 * matrix.nbytes + 36 * costs.nbytes  # pairs, the sparse program and what is made of it on the way
     return Flow(flow.rows, flow.cols, flow.mass, flow.g, None, max(size, flow.bytes))
 
 

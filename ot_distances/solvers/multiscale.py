@@ -10,6 +10,7 @@ import numpy as np
 from ..costs import FunctionCost, PointCost
 from ..problem import Array, Flow, TransportProblem
 from .basis import north_west
+from .candidate_graph import CANDIDATES
 from .cloud import Cloud, FunctionCloud, folding, ordered
 from .duplicates import merged, split
 from .level_flow import FlowLevel
@@ -95,6 +96,8 @@ def _pyramid(problem: TransportProblem) -> _Pyramid:
     if isinstance(cost, FunctionCost):
         finest = [FunctionCloud(**vars(cloud), cost=one) for cloud, one in zip(finest, (cost.T, cost))]
     levels = [_pair(*finest)]
+    # Points in two orders, their tree with its bounds, and the four lists and few potentials of each.
+    problem.watch.base = 8 * (n + m) * (4 * x.shape[1] + 2 * CANDIDATES + 8)
     for _ in grains:
         pair = levels[-1]
         if problem.is_assignment:  # clusters of equal mass; the few points left over take no part above

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..costs import DenseCost, made_bytes, require_memory
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
 from .basis import NOISE, forest_order, join, north_west, pivot_to_optimum, tree_arcs, tree_potential
@@ -51,6 +52,8 @@ def network_simplex(problem: TransportProblem) -> Flow:
     n, m = problem.shape
     if n == 1 or m == 1:
         return _only_plan(problem)
+    held = 8 * n * m * (1 if isinstance(problem.cost, DenseCost) else 2)  # at times a copy beside the matrix
+    require_memory(held, f"A {n} x {m} cost matrix with a copy", 'For points, use method="auto".')
     matrix = problem.cost.matrix()
     low, high = problem.cost.range()
     penalty = 16 * (high - low) + abs(high) + 1e-300
@@ -104,7 +107,8 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
     near = _least_arcs(matrix, f0, g0)
     tree = _starting_tree(problem, near, first)
     arcs = _all_arcs(matrix, f0, g0) if small else near
-    size = matrix.nbytes
+    # What was made for this; beyond small problems, a second matrix while potentials are sought.
+    size = made_bytes(problem.cost, matrix) + (3 if small else 1) * matrix.nbytes
 
     def reached() -> Flow:
         rows, cols, child = tree_arcs(tree, n)
@@ -114,7 +118,7 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
     while True:
         check(f"{len(arcs.heads)} of {n * m} arcs")
         potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, reduced, check)
-        size = max(size, matrix.nbytes + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
+        size = max(size, made_bytes(problem.cost, matrix) + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
         if small or not _add_violated(matrix, f0, g0, potential, arcs):
             break
     rows, cols, child = tree_arcs(tree, n)
