@@ -180,7 +180,7 @@ class WGANGP(Dual):
     Parameters
     ----------
     penalty : float, default 10.0
-        Weight of the mean of (|grad D(t x + (1 - t) y)| - 1)**2 with t uniform in [0, 1].
+        Weight of the mean of ``(|grad D(t x + (1 - t) y)| - 1)**2`` with t uniform in [0, 1].
 
     Notes
     -----
