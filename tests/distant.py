@@ -127,6 +127,7 @@ def _far(function: Any) -> Any:
 
 
 cupy = SimpleNamespace(
+    __spec__=SimpleNamespace(name="cupy"),
     ndarray=Distant,
     asarray=_asarray,
     from_dlpack=lambda value: Distant(np.from_dlpack(value)),
