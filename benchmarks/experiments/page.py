@@ -89,7 +89,10 @@ def _found(experiment: Experiment, results: Results) -> Iterator[str]:
         yield ""
     yield "## The criteria"
     yield ""
-    yield from prose("Set before the final run, from pilot runs on other seeds; each number is that of the worst seed.")
+    yield from prose(
+        "Set before these runs, from earlier measurements or pilot seeds, unless the text below says otherwise; each "
+        "number is that of the worst seed."
+    )
     rows = []
     for claim in experiment.claims:
         for one in claim.criteria:
