@@ -187,5 +187,8 @@ def column(records: Sequence[Record], *keys: Any) -> list[float]:
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """The median of the seeds, and their range where they differ."""
-    low, middle, high = (f"{value:.{digits}g}" for value in (min(values), float(np.median(values)), max(values)))
+    low, middle, high = (
+        f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+        for value in (min(values), float(np.median(values)), max(values))
+    )
     return middle if low == high else f"{middle} ({low} … {high})"

@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
             (
                 Criterion(
                     "W₁, WGAN / GAN, both normalised, same seed, greatest",
-                    lambda r: max(np.divide(w1("wgan, normalised")(r), w1("vanilla, normalised")(r))),
+                    lambda r: max(a / b for a, b in zip(w1("wgan, normalised")(r), w1("vanilla, normalised")(r))),
                     "<",
                     1.25,
                 ),
