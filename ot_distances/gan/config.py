@@ -103,6 +103,8 @@ class RunConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", dict(self.terms))
+        object.__setattr__(self, "shape", self.shape and tuple(self.shape))
         for name, known in CHOICES.items():
             one_of(getattr(self, name), name, known)
         for name in self.terms:
@@ -110,8 +112,6 @@ class RunConfig:
         for name in ("batch", "width", "log_every", "eval_every", "save_every", "eval_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, but it is {getattr(self, name)}.")
-        object.__setattr__(self, "terms", dict(self.terms))
-        object.__setattr__(self, "shape", self.shape and tuple(self.shape))
         self._warn_or_refuse()
 
     def _warn_or_refuse(self) -> None:
