@@ -13,6 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
+from matplotlib.contour import ContourSet
 from matplotlib.patches import FancyArrowPatch
 from scipy.sparse import coo_array
 
@@ -279,6 +280,14 @@ def test_potentials_of_points_on_one_line_of_the_plane_are_dots(x: np.ndarray) -
     ax = plot_potentials(solve(x, x + 1))
     drawn(ax)
     assert ax.collections[0].get_array().size == len(x)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-7, 1e150])
+def test_potentials_have_levels_in_any_unit(scale: float, rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(2, 20, 2))
+    ax = plot_potentials(solve(scale * x, scale * y))
+    drawn(ax)
+    assert isinstance(ax.collections[0], ContourSet)
 
 
 @pytest.mark.parametrize("draw", [plot_potentials, plot_displacement, animate_displacement])

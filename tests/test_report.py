@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ot_distances.__main__ import main
-from ot_distances.commands.report import INK, PAPER
+from ot_distances.commands.report import INK, NOT_JUDGED, PAPER
 
 VOID = {"meta", "image", "use", "path", "br"}
 
@@ -124,6 +124,19 @@ def test_page_draws_the_highest_order(
 ) -> None:
     out, _ = written(tmp_path, 2, capsys, *option)
     assert Page(out).of("figcaption")[0] == f"The optimal plan of W_{order}"
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_page_is_written_in_any_unit(scale: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the cost itself, a square, is beyond the largest float, the page says so."""
+    np.save(tmp_path / "x.npy", scale * np.arange(5.0))
+    np.save(tmp_path / "y.npy", scale * (np.arange(4.0) + 0.5))
+    assert (
+        main(["compare", *(str(tmp_path / f"{name}.npy") for name in "xy"), "--report", str(tmp_path / "p.html")]) == 0
+    )
+    cells = Page(tmp_path / "p.html").of("td")
+    assert cells.count("optimal") == (2 if scale < 1 else 1)
+    assert cells.count(NOT_JUDGED) == (0 if scale < 1 else 1)
 
 
 def test_large_clouds_make_a_page_of_bearable_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from .info import cpu, python, version_of
 INK, PAPER = "#010203", "#fdfcfb"
 OF_THE_PAGE = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK)
 STYLE: dict[str, Any] = {**OF_THE_PAGE, "axes.facecolor": PAPER, "figure.facecolor": "none", "svg.hashsalt": "page"}
+NOT_JUDGED = "not judged again: p = inf, too many pairs, or a cost beyond the largest float"
 MOST_PAIRS = 10**8  # looked at again by `verify`: some seconds
 VERDICT = ("", "verdict", "primal", "dual", "marginal error", "dual violation")
 VERSIONS = ("ot_distances", "numpy", "scipy", "numba", "matplotlib")
@@ -97,7 +99,14 @@ def _verdicts(metric: str, x: Data, y: Data, transports: dict[float, Transport])
     for p, transport in transports.items():
         verdict = _judged(metric, x, y, p, transport)
         if verdict is None:
-            yield f"W_{p:g}", "not judged again: too many pairs, or p = inf", "", "", "", ""
+            yield (
+                f"W_{p:g}",
+                "not judged again: p = inf, too many pairs, or a cost beyond the largest float",
+                "",
+                "",
+                "",
+                "",
+            )
             continue
         said = "optimal" if verdict.optimal else "not optimal"
         sides = f"{verdict.primal:.12g}", f"{verdict.dual:.12g}"
@@ -107,7 +116,7 @@ def _verdicts(metric: str, x: Data, y: Data, transports: dict[float, Transport])
 def _judged(metric: str, x: Data, y: Data, p: float, transport: Transport) -> Certificate | None:
     from .. import verify
 
-    if p == float("inf") or len(x.points) * len(y.points) > MOST_PAIRS:
+    if math.isinf(p) or math.isinf(transport.cost) or len(x.points) * len(y.points) > MOST_PAIRS:
         return None
     answer = {"plan": transport.plan, "f": transport.f, "g": transport.g}
     return verify((x.points, y.points), x.weights, y.weights, p=p, metric=metric, **answer)

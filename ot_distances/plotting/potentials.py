@@ -100,9 +100,15 @@ def _draw_surface(ax: Any, points: Array, height: Array) -> None:
 
 
 def _triangulated(points: Array) -> Any:
+    """Triangles between the points, or None where they lie on one line, if only to rounding."""
     from matplotlib.tri import Triangulation
 
     centred = points - points.mean(axis=0)
-    if len(points) < 3 or np.linalg.matrix_rank(centred) < 2:
+    size = np.abs(centred).max()
+    if len(points) < 3 or size == 0 or np.linalg.matrix_rank(centred / size) < 2:
         return None
-    return Triangulation(*points.T)
+    try:
+        triangles = Triangulation(*(centred / size).T).triangles
+    except RuntimeError:  # of Qhull
+        return None
+    return Triangulation(points[:, 0], points[:, 1], triangles)
