@@ -424,10 +424,10 @@ def headline(
         "plan, the potentials and the proof. Every loss is listed on the page of its suite."
     )
     yield ""
-    for run in runs:
-        m = run["machine"]
-        yield f"{m['date'][:10]}, {m['cpu']} with {m['cores']} cores, commit {m.get('commit', 'unknown')}. "
-    yield _load((threads, groups) for _, threads, groups in shown)
+    machines = [run["machine"] for run in runs]
+    where = dict.fromkeys(f"{m['cpu']} with {m['cores']} cores, {m['date'][:10]}" for m in machines)
+    commits = dict.fromkeys(m.get("commit", "unknown") for m in machines)
+    yield f"{'; '.join(where)}; commit {', '.join(commits)}. {_load((k, groups) for _, k, groups in shown)}".rstrip()
 
 
 def write_between_marks(path: Path, lines: Iterable[str]) -> None:
