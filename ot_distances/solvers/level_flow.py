@@ -105,3 +105,10 @@ class FlowLevel:
 
         rows, cols, child = tree_arcs(self.tree, len(self.x))
         return rows, cols, self.tree[child, kernel.FLOW]
+
+    def completed(self) -> Array:
+        """Of points of unit mass: the column of each row."""
+        rows, cols, mass = self.basis()
+        match = np.empty(len(self.x), np.intp)
+        match[rows[mass > 0]] = cols[mass > 0]
+        return match

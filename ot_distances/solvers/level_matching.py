@@ -17,11 +17,9 @@ MAX_BIDS = 60
 MAX_REFRESHES = 20
 FEW = 200
 
-# Rows visited by shortest paths: for each row in a phase of the auction; and in all in the finish. Levels
-# of more than LARGE points get more in proportion, as the simplex, which takes over then, slows down faster than that.
+# Rows visited by shortest paths, for each row: in a phase of the auction, and in the finish.
 MAX_PHASE_VISITS = 20
-MAX_VISITS = 150
-LARGE = 15_000
+MAX_VISITS = 50
 
 # Where 1 row in FEW_VIOLATED or fewer is violated, the columns are not looked at.
 FEW_VIOLATED = 50
@@ -69,17 +67,17 @@ class Assignment:
         span = float(np.ptp(self.graph().by_row[2])) / 4
         return tuple(span / 5**k for k in range(40) if span / 5**k > least)
 
-    def auction(self, steps: tuple[float, ...], global_steps: tuple[float, ...] = ()) -> bool:
+    def auction(self, steps: tuple[float, ...], global_steps: tuple[float, ...] = ()) -> int:
         """Bid with eps = each global step in turn, then with eps = each step times the spacing of the bidder.
 
-        False where bids ran out: the potentials were far from optimal.
+        Returns the number of bids.
         """
-        graph, enough = self.graph(), True
+        graph, bids = self.graph(), 0
         for eps, step in [(eps, 0.0) for eps in global_steps] + [(0.0, step) for step in steps]:
             graph, left = self._phase(graph, eps, step)
-            enough &= left > 0
+            bids += MAX_BIDS * len(self.x) - left
             self.watch.check(f"{len(self.x)} points")
-        return enough
+        return bids
 
     def _phase(self, graph: Graph, global_eps: float, step: float) -> tuple[Graph, int]:
         """Match all within eps, from nothing, fetching new candidates where the old ones no longer reach.
@@ -150,7 +148,7 @@ class Assignment:
         )
 
     def _close(self, graph: Graph) -> bool:
-        visits = MAX_VISITS * len(self.x) * max(LARGE, len(self.x)) // LARGE
+        visits = MAX_VISITS * len(self.x)
         for _ in range(MAX_ROUNDS):
             visits = settle(graph.by_row, *self._state, visits, self.watch.check)
             if visits <= 0:
