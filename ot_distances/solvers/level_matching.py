@@ -17,9 +17,11 @@ MAX_BIDS = 60
 MAX_REFRESHES = 20
 FEW = 200
 
-# Rows visited by shortest paths, for each row: in a phase of the auction, and in the finish.
+# Rows visited by shortest paths, for each row: in a phase of the auction, and in the finish. Levels of more than LARGE
+# points get more in proportion, as the simplex, which takes over then, slows down faster than that.
 MAX_PHASE_VISITS = 20
 MAX_VISITS = 50
+LARGE = 5_000
 
 # Where 1 row in FEW_VIOLATED or fewer is violated, the columns are not looked at.
 FEW_VIOLATED = 50
@@ -148,7 +150,7 @@ class Assignment:
         )
 
     def _close(self, graph: Graph) -> bool:
-        visits = MAX_VISITS * len(self.x)
+        visits = MAX_VISITS * len(self.x) * max(LARGE, len(self.x)) // LARGE
         for _ in range(MAX_ROUNDS):
             visits = settle(graph.by_row, *self._state, visits, self.watch.check)
             if visits <= 0:

@@ -23,8 +23,9 @@ RATIO = 4
 COARSEST = 64
 
 # From so many bids for each row on, the next level is solved by the network simplex. Measured on 15 families: below 30,
-# and the auction takes half the time, or above 65, and more.
-MANY_BIDS = 50
+# and the auction takes half the time, or above 65, and more. On more points the simplex slows down faster: there only
+# where shortest paths gave up.
+MANY_BIDS, MANY_POINTS = 50, 20_000
 
 # Steps of eps in units of the spacing: on the way down, and on the finest level.
 COARSE_STEPS = (1.0, 0.1)
@@ -183,7 +184,7 @@ class _Matching(_Descent):
         if self.state is None:
             return Assignment(x, y, self.carried(x, y), np.arange(len(x)), everything=True)
         children = _children(self.state.completed(), len(x))
-        if self.rivalry > MANY_BIDS:
+        if self.rivalry > (MANY_BIDS if len(x) <= MANY_POINTS else len(x)):
             return FlowLevel(x, y, self.carried(x, y), (np.arange(len(x)), children))
         return Assignment(x, y, self.carried(x, y), children)
 
