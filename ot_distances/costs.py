@@ -32,7 +32,7 @@ MODEST_BYTES = 2**26
 VANISHING = 2.0**-960
 
 # Up to here a sorted line is transformed like any other cost, in blocks: faster than by divide and conquer.
-LINE_ENTRIES = 2**20
+LINE_ENTRIES = 2**14
 
 # From here on compiled passes over a matrix pay, and so many entries are read between two chances for Ctrl-C.
 DENSE_ENTRIES, SLICE_ENTRIES = 2**18, 2**26

@@ -32,7 +32,9 @@ _PARAMETERS = """
     method : {"knn", "histogram", "kde", "classifier"}, default "knn"
         How the density ratio is estimated; see the notes.
     k : int, default 5
-        Neighbours counted by "knn": more of them mean less variance and more bias.
+        Neighbours counted by "knn": more of them mean less variance and a coarser view. For Jensen-Shannon and total
+        variation it is raised to the square root of the smaller sample: these need the ratio itself, where KL needs
+        the mean of its log, in which the noise of few neighbours cancels.
     seed : int, Generator or None
         For the fifths of "histogram", "kde" and "classifier".
 
@@ -54,9 +56,9 @@ _PARAMETERS = """
     The standard error is that of the sample mean of the influence function; it does not know of the bias, which for all
     four methods falls slowly with n in many dimensions.
 
-    - "knn": counts of both samples within the distance of the k-th neighbour of the sparser one (Wang, Kulkarni and
-      Verdu, IEEE Trans. Inf. Theory 55, 2009, section IV). Points that coincide are counted as they are, so that
-      discrete data are welcome. O((n + m) log(n + m)) in few dimensions.
+    - "knn": distances to the k-th neighbour in both samples (Wang, Kulkarni and Verdu, IEEE Trans. Inf. Theory 55,
+      2009). Where more than k points coincide they are counted instead, so that discrete data are welcome.
+      O((n + m) log(n + m)) in few dimensions.
     - "histogram": counts in cells between quantiles of both samples together, half a point added to each.
     - "kde": Gaussian kernels with Scott's bandwidth. O((n + m)^2).
     - "classifier": odds of a logistic regression on the coordinates and their products.
@@ -72,17 +74,23 @@ class Divergence:
     at_x: Callable[[Array], Array]  # of log(p / q): f'
     at_y: Callable[[Array], Array]  # f - (p / q) f'
     noise_at_y: Callable[[Array], Array] | None = None  # where at_y has a mean of 0, but a variance
+    of_ratio: bool = True  # not linear in the log: few neighbours bias it
 
 
 def _softplus(t: Array) -> Array:
     return np.logaddexp(0.0, t)
 
 
+def _side(t: Array) -> Array:
+    """Which law a point speaks for; neither, where both samples have as many points near it."""
+    return np.where(np.abs(t) * len(t) <= 2, 0.0, np.sign(t))
+
+
 DIVERGENCES = {
     # No sample tells of ratios beyond its size.
-    "kl": Divergence(lambda t: t, np.zeros_like, lambda t: np.exp(np.minimum(t, math.log(len(t))))),
+    "kl": Divergence(lambda t: t, np.zeros_like, lambda t: np.exp(np.minimum(t, math.log(len(t)))), False),
     "js": Divergence(lambda t: (math.log(2) - _softplus(-t)) / 2, lambda t: (math.log(2) - _softplus(t)) / 2),
-    "tv": Divergence(lambda t: np.sign(t) / 2, lambda t: -np.sign(t) / 2),
+    "tv": Divergence(lambda t: _side(t) / 2, lambda t: -_side(t) / 2),
 }
 
 
@@ -128,7 +136,7 @@ js_from_samples.__doc__ = f"""Estimate the Jensen-Shannon divergence of p and q 
     >>> from ot_distances import js_from_samples
     >>> rng = np.random.default_rng(0)
     >>> found = js_from_samples(rng.normal(0, 1, 500), rng.normal(100, 1, 500))
-    >>> abs(found.value - np.log(2)) < 0.01
+    >>> abs(found.value - np.log(2)) < 0.02
     True
     """
 
@@ -163,8 +171,9 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
                 f"`{label}` must hold at least {least} points for method {method!r}, but it holds {len(sample)}. "
                 "Draw more" + (", or pass a smaller `k`." if method == "knn" else ".")
             )
-    at_x, at_y = METHODS[method](x, y, int(k), np.random.default_rng(seed))
     row = DIVERGENCES[name]
+    k = max(int(k), math.isqrt(min(len(x), len(y)))) if row.of_ratio else int(k)
+    at_x, at_y = METHODS[method](x, y, k, np.random.default_rng(seed))
     first, second = row.at_x(at_x), row.at_y(at_y)
     noise = second if row.noise_at_y is None else row.noise_at_y(at_y)
     value = float(first.mean() + second.mean())
@@ -183,10 +192,15 @@ def _knn(x: Array, y: Array, k: int, rng: np.random.Generator) -> Logs:
         """Log of the ratio of the sample's own density to the other's at its points, each left out of its own."""
         from scipy.special import digamma
 
-        reach = np.maximum(_last(own, points, k + 1), _last(other, points, k)) * ROUNDING
-        mine = own.query_ball_point(points, reach, return_length=True) - 1
-        theirs = other.query_ball_point(points, reach, return_length=True)
-        return digamma(mine) - digamma(theirs) + math.log(other.n / (own.n - 1))
+        mine, theirs = _last(own, points, k + 1), _last(other, points, k)
+        found = np.empty(len(points))
+        apart = (mine > 0) & (theirs > 0)
+        found[apart] = points.shape[1] * (np.log(theirs[apart]) - np.log(mine[apart]))
+        where = points[~apart]  # more than k points coincide
+        reach = np.maximum(mine, theirs)[~apart] * ROUNDING
+        counts = (tree.query_ball_point(where, reach, return_length=True) for tree in (own, other))
+        found[~apart] = digamma(next(counts) - 1) - digamma(next(counts))
+        return found + math.log(other.n / (own.n - 1))
 
     return logs(x, tree_x, tree_y), -logs(y, tree_y, tree_x)
 

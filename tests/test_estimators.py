@@ -84,6 +84,13 @@ def test_the_interval_is_that_of_the_level():
     assert found.value - low == pytest.approx(high - found.value)
 
 
+def test_neighbours_are_as_many_as_the_ratio_needs():
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=400), rng.normal(1, 1, size=500)
+    assert js_from_samples(x, y).method == "knn, k = 20"
+    assert tv_from_samples(x, y, k=50).method == "knn, k = 50"
+
+
 def test_seeds_repeat_themselves():
     rng = np.random.default_rng(7)
     x, y = rng.normal(size=100), rng.normal(1, 1, size=100)
