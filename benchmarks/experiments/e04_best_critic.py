@@ -94,8 +94,8 @@ EXPERIMENT = Experiment(
     title="The GAN loss at its best critic",
     method=(
         f"{PAIRS} random pairs of laws on {ATOMS} atoms a seed: L(G, D*) against `js_divergence`, D* moved by 0.01 at "
-        f"every atom, a table of D trained by {STEPS:,} steps of gradient ascent (2,000 at first, which were too few for "
-        "its criterion), and the maximum in base 10."
+        f"every atom, a table of D trained by {STEPS:,} steps of gradient ascent (2,000 at first, which were too few "
+        "for its criterion), and the maximum in base 10."
     ),
     parts=(Part("e04/critic", run, 10, 3),),
     claims=(
