@@ -113,10 +113,14 @@ def test_only_the_bottleneck_solver_takes_it_and_it_takes_nothing_else():
 def test_the_time_limit_leaves_with_bounds(rng):
     x, y = rng.normal(size=(2, 1500, 2))
     truth = ot.solve(x, y, p=np.inf).value
-    for seconds in (0.0, 0.02, 0.1):
-        with pytest.raises(ot.NotConverged, match="the time is up") as caught:
-            ot.solve(x, y, p=np.inf, time_limit=seconds)
-        assert 0 <= caught.value.lower <= truth <= caught.value.upper < np.inf
+    for seconds in (0.0, 0.005, 0.02, 0.1):
+        try:
+            found = ot.solve(x, y, p=np.inf, time_limit=seconds)
+        except ot.NotConverged as stopped:
+            assert "the time is up" in str(stopped)
+            assert 0 <= stopped.lower <= truth <= stopped.upper < np.inf
+        else:  # a fast machine
+            assert seconds > 0 and found.value == truth
 
 
 @settings(max_examples=60)
