@@ -101,7 +101,7 @@ SOLVERS: dict[str, Solver] = {
 
 # Points on each side from which on "multiscale" is the faster, up to a dimension: for equal weights (True) or others.
 CROSSINGS = {
-    False: ((2, 800), (3, 2_000), (np.inf, 6_000)),
+    False: ((2, 600), (3, 1_300), (np.inf, 3_000)),
     True: ((2, 2_500), (3, 3_500), (np.inf, 10_000)),
 }
 
