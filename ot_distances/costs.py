@@ -31,8 +31,9 @@ MODEST_BYTES = 2**26
 # Powers and squares below this have lost digits, or all of themselves.
 VANISHING = 2.0**-960
 
-# Up to here a sorted line is transformed like any other cost, in blocks: faster than by divide and conquer.
-LINE_ENTRIES = 2**14
+# Up to here a sorted line is transformed like any other cost, in blocks: nearly as fast as by divide and conquer, and
+# nothing is compiled for it.
+LINE_ENTRIES = 2**17
 
 # From here on compiled passes over a matrix pay, and so many entries are read between two chances for Ctrl-C.
 DENSE_ENTRIES, SLICE_ENTRIES = 2**18, 2**26

@@ -6,7 +6,6 @@ import numpy as np
 from numba import njit
 
 from .shortest_path import HUGE, LANES, RUNNING, STATE_SLOTS, augment
-from .survey import row_minima
 
 # What stands before the duals in `numbers`
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
@@ -33,7 +32,7 @@ def solve_many(costs, sign, first, last, slack, share, cols, numbers):
     for i in range(n):
         for j in range(m, width):
             filled[i, j] = sign * np.inf
-    v, row_of_col = np.empty(width), np.empty(width, np.intp)
+    v, row_of_col, low = np.empty(width), np.empty(width, np.intp), np.empty(LANES)
     reals, whole_numbers, state = np.empty((5, width)), np.empty((2, width), np.intp), np.empty(STATE_SLOTS, np.intp)
     irregular = 0
     for b in range(first, last):
@@ -51,8 +50,16 @@ def solve_many(costs, sign, first, last, slack, share, cols, numbers):
         for j in range(width):
             v[j] = min(v[j], 0.0) if n < m else v[j]
         for i in range(n):
-            u[i] = -np.inf
-        row_minima(filled, sign, v, 0, n, u)
+            row = filled[i]
+            for k in range(LANES):
+                low[k] = np.inf
+            for start in range(0, width, LANES):
+                for k in range(LANES):
+                    h = sign * row[start + k] - v[start + k]
+                    low[k] = h if h < low[k] else low[k]
+            u[i] = np.inf
+            for k in range(LANES):
+                u[i] = low[k] if low[k] < u[i] else u[i]
         for j in range(m):
             numbers[b, SLOTS + n + j] = v[j]
         prove(filled, sign, slack, share, cols[b], u, numbers[b, SLOTS + n :], numbers[b])
