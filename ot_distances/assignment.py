@@ -130,12 +130,7 @@ def _many_there(backend: Backend, array: Any, sign: float) -> Assignment | None:
     numbers = to_numpy(bounds)
     if to_numpy(status).any() or not (numbers[:, GAP] <= RTOL).all():
         return None
-    rows = xp.tile(xp.arange(cols.shape[1]), (len(cols), 1))
-    if turned:
-        order = xp.argsort(cols, axis=1)
-        rows, cols, u, v = xp.take_along_axis(cols, order, axis=1), order, v, u
-    parts: list[Any] = [rows, cols, numbers[:, 0], u, v, *numbers[:, 1:SLOTS].T]
-    return Assignment(*parts)
+    return _batch(xp, cols, u, v, numbers, turned)
 
 
 def _require_entries(array: Any) -> None:
@@ -181,14 +176,18 @@ def _many(array: Array, sign: float) -> Any:
     cols, numbers, irregular = match_small(wide, sign, measures.threads(None))
     if irregular or not (numbers[:, GAP] <= RTOL).all():
         return _one_by_one(array, sign)
-    count, n = cols.shape
-    bounds, u, v = numbers[:, :SLOTS], numbers[:, SLOTS : SLOTS + n], numbers[:, SLOTS + n :]
-    rows = np.tile(np.arange(n), (count, 1))
+    n = cols.shape[1]
+    return _batch(np, cols, numbers[:, SLOTS : SLOTS + n], numbers[:, SLOTS + n :], numbers, turned)
+
+
+def _batch(xp: Any, cols: Any, u: Any, v: Any, numbers: Array, turned: bool) -> Assignment:
+    """Matchings (B, n) of rows to `cols`, which are columns to rows for the user if `turned`, with their bounds."""
+    rows = xp.tile(xp.arange(cols.shape[1]), (len(cols), 1))
     if turned:
-        order = np.argsort(cols, axis=1)
-        rows, cols, u, v = np.take_along_axis(cols, order, axis=1), order, v, u
-    fields: list[Any] = [rows, cols, bounds[:, 0], u, v, bounds[:, 1], bounds[:, 2], bounds[:, 3]]
-    return Assignment(*fields)
+        order = xp.argsort(cols, axis=1)
+        rows, cols, u, v = xp.take_along_axis(cols, order, axis=1), order, v, u
+    parts: list[Any] = [rows, cols, numbers[:, 0], u, v, *numbers[:, 1:SLOTS].T]
+    return Assignment(*parts)
 
 
 def _one_by_one(array: Any, sign: float, solve_one: Callable[[Any, float], Assignment] = _one) -> Assignment:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +11,11 @@ import numpy as np
 
 from . import measures
 from .assignment import linear_assignment
-from .problem import Array, Estimate
+from .problem import Array, Estimate, Progress
 from .sliced import sliced_wasserstein
 from .wasserstein import solve_cost, wasserstein
 
 CHUNK = 32  # resamples that one thread takes at a time
-EVERY = 1.0  # seconds between two lines of progress
 # Of a matrix of all distances that is kept, so that resamples only pick from it.
 KEPT_BYTES = 2**30
 
@@ -281,15 +278,9 @@ def _distances(both: Array) -> Array | None:
 def _in_threads(work: Callable[[Array], Array], rows: Array, n_jobs: Any, progress: bool, what: str) -> Array:
     """`work` on all rows, by threads, in chunks; the order of the results is that of the rows."""
     chunks = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
+    told, results = Progress(len(rows), what, progress), []
     with ThreadPoolExecutor(min(measures.threads(n_jobs), len(chunks))) as pool:
-        return np.concatenate(list(_told(pool.map(work, chunks), len(rows), progress, what)))
-
-
-def _told(results: Iterator[Array], total: int, wanted: bool, what: str) -> Iterator[Array]:
-    done, told = 0, time.monotonic()
-    for result in results:
-        yield result
-        done += len(result)
-        if wanted and (done == total or time.monotonic() > told + EVERY):
-            told = time.monotonic()
-            print(f"ot_distances: {done} of {total} {what}", file=sys.stderr)
+        for result in pool.map(work, chunks):
+            results.append(result)
+            told.advance(len(result))
+    return np.concatenate(results)

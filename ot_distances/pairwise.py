@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import measures as gate
-from .problem import Array, NotConverged
+from .problem import Array, NotConverged, Progress
 
 SMALL = 128 * 128  # entries of a cost matrix: smaller problems of one shape travel in stacks
 STACK = 64  # pairs in a stack
-EVERY = 1.0  # seconds between two lines of progress
 
 Measure = tuple[Array, ...]  # points, or points and weights; mean and covariance; one probability vector
 Pairs = tuple[Array, Array]  # indices of rows and of columns
@@ -100,7 +97,7 @@ def pairwise(
     matrix = np.zeros((len(left), len(right)))
     tasks = _tasks(left, right, kind, others is None)
     names = "measures", "measures" if others is None else "others"
-    told = _Progress(sum(len(rows) for rows, _ in tasks), progress)
+    told = Progress(sum(len(rows) for rows, _ in tasks), "distances", progress)
 
     def solve(pairs: Pairs) -> Array:
         values = _compared(kind, left, right, pairs, options, names)
@@ -116,20 +113,6 @@ def pairwise(
     finally:
         pool.shutdown(cancel_futures=True)  # after an error nobody waits for the rest
     return matrix
-
-
-class _Progress:
-    """Counts pairs, and says so now and then."""
-
-    def __init__(self, total: int, wanted: bool) -> None:
-        self.total, self.wanted, self.done = total, wanted, 0
-        self.told = time.monotonic()
-
-    def advance(self, count: int) -> None:
-        self.done += count
-        if self.wanted and (self.done >= self.total or time.monotonic() > self.told + EVERY):
-            self.told = time.monotonic()
-            print(f"ot_distances: {self.done} of {self.total} distances", file=sys.stderr)
 
 
 def _judged_options(distance: str, options: dict[str, Any]) -> dict[str, Any]:

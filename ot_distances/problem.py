@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,20 @@ class Watch:
     def holds(self, *arrays: Array) -> None:
         """Note that these are in memory at one time, beside what is there throughout."""
         self.peak = max(self.peak, self.base + sum(array.nbytes for array in arrays))
+
+
+class Progress:
+    """Counts what is done of many things, and says so on stderr now and then, if that is wanted."""
+
+    def __init__(self, total: int, what: str, wanted: bool) -> None:
+        self.total, self.what, self.wanted, self.done = total, what, wanted, 0
+        self.told = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        if self.wanted and (self.done >= self.total or time.monotonic() > self.told + PROGRESS_SECONDS):
+            self.told = time.monotonic()
+            print(f"ot_distances: {self.done} of {self.total} {self.what}", file=sys.stderr)
 
 
 class GroundCost(Protocol):

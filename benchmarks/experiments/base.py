@@ -174,6 +174,11 @@ def unpack(packed: Record) -> Array:
     return low + (high - low) * grey / 255
 
 
+def at_end(parts: Mapping[str, Part], name: str, measure: str) -> Callable[[Results], list[float]]:
+    """What a run of that name measures at its end, one number of each seed."""
+    return lambda results: column(results[parts[name].name], "summary", measure)
+
+
 def column(records: Sequence[Record], *keys: Any) -> list[float]:
     """One number of each seed, found by keys from the outside in."""
     values = []

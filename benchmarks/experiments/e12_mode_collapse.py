@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .base import Claim, Criterion, Experiment, Results, Table, column, spread, unpack
+from .base import Claim, Criterion, Experiment, Results, Table, at_end, spread, unpack
 from .draw import sheet
 from .runs import DIGITS
 
@@ -22,9 +23,7 @@ ROWS = {
 COLLAPSED = 0.01  # a tenth of the share that a class has
 CRITICS = ("wgan", "wgan_gp")
 
-
-def last(name: str, measure: str) -> Any:
-    return lambda results: column(results[DIGITS[name].name], "summary", measure)
+last = partial(at_end, DIGITS)
 
 
 def halfway(name: str) -> Any:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from .base import Claim, Criterion, Experiment, Results, Table, column, spread
+from .base import Claim, Criterion, Experiment, Results, Table, at_end, spread
 from .draw import cloud
 from .runs import GRID
 
-
-def last(name: str, measure: str) -> Any:
-    return lambda results: column(results[GRID[name].name], "summary", measure)
+last = partial(at_end, GRID)
 
 
 def tables(results: Results) -> Iterator[tuple[str, Table]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from .base import Claim, Criterion, Experiment, Results, Table, column, spread, unpack
+from .base import Claim, Criterion, Experiment, Results, Table, at_end, spread, unpack
 from .draw import data, sheet
 from .runs import STACKED
 
-
-def last(name: str, measure: str) -> Any:
-    return lambda results: column(results[STACKED[name].name], "summary", measure)
+last = partial(at_end, STACKED)
 
 
 def tables(results: Results) -> Iterator[tuple[str, Table]]:

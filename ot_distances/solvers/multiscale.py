@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -119,7 +120,7 @@ def _pair(x: Cloud, y: Cloud) -> tuple[Cloud, Cloud]:
     return x, y
 
 
-class _Descent:
+class _Descent(ABC):
     """The way down the pyramid: what is known at the level reached, and what it says about the finest."""
 
     state: Assignment | FlowLevel | None = None
@@ -136,15 +137,17 @@ class _Descent:
             self.depth = depth
             self.improve()
 
+    @abstractmethod
     def warm(self, x: Cloud, y: Cloud, start: Flow) -> bool:
         """Solve the finest level from a given flow; False where it is too far from optimal to help."""
-        raise NotImplementedError
 
+    @abstractmethod
     def enter(self, x: Cloud, y: Cloud) -> Assignment | FlowLevel:
-        raise NotImplementedError
+        """The problem of a level, from the prices of the one above."""
 
+    @abstractmethod
     def improve(self) -> None:
-        raise NotImplementedError
+        """Solve it, as well as the level below needs."""
 
     def carried(self, x: Cloud, y: Cloud) -> Array:
         """Column potentials for the next level: from the level above, or from nothing."""
