@@ -46,7 +46,7 @@ def multiscale(problem: TransportProblem) -> Flow:
 
     Notes
     -----
-    Time grows like n**1.1 to n**1.3 for uniform weights in low dimension; memory is about 1 kB for each point.
+    Time grows like n**1.2 to n**1.4 for uniform weights in low dimension; memory is 2 to 4 kB for each point.
 
     References
     ----------
