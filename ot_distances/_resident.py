@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any
@@ -71,16 +71,23 @@ def _stream(cuda: Any, value: Any, number: int) -> Any:
     return cuda.ExternalStream(torch.cuda.current_stream(number).cuda_stream, number)
 
 
-def view(backend: Backend, value: Any) -> Any:
-    """The value as a CuPy array on the current device; copied only where it is not there yet."""
+def view(backend: Backend, value: Any, read: Callable[[Any], Any] = to_numpy) -> Any:
+    """The value as a CuPy array on the current device; copied only where it is not there yet.
+
+    `read` makes an array of what lies on the host.
+    """
     xp, kind = backend.xp, library(value)
     if kind == "torch" and value.is_cuda:
         value = value.detach()
         # No array library but torch has this type.
         value = xp.from_dlpack(value.float() if str(value.dtype) == "torch.bfloat16" else value)
     elif kind != "cupy":
-        return xp.asarray(to_numpy(value))
-    return value if value.device.id == xp.cuda.runtime.getDevice() else value.copy()
+        return xp.asarray(read(value))
+    if value.device.id == xp.cuda.runtime.getDevice():
+        return value
+    with value.device:  # a copy to another device runs on a stream of that one, which knows nothing of this one's
+        xp.cuda.get_current_stream().synchronize()
+    return value.copy()
 
 
 def like(result: Any, *values: Any) -> Any:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ._arrays import to_numpy
-from .problem import Array, Transport
+from .problem import Array, Solved, Transport
 
 # A metric of the user's takes blocks of points. It sees the pairs of a plan so many at a time, in a block of which the
 # diagonal is used.
@@ -61,15 +61,15 @@ def wasserstein(
     b: Any,
     p: float,
     metric: str | Callable[..., Any],
-    transports: Callable[..., tuple[list[Transport], bool]],
+    transports: Callable[..., Solved],
 ) -> Tensor:
     """W_p of tensors, (B,) or 0-d, in their dtype and on their device; `transports` solves what is detached."""
     ground = _on_blocks(metric, x, y) if callable(metric) else metric
-    results, batched = transports(*map(_detached, (x, y, a, b)), metric=ground)
-    value = torch.tensor([one.value for one in results], dtype=torch.float64)
+    solved = transports(*map(_detached, (x, y, a, b)), metric=ground)
+    value = torch.tensor(solved.values, dtype=torch.float64)
     if torch.is_grad_enabled() and (callable(metric) or _needs_gradient(x, y, a, b)):
-        value = _attach(results, value, partial(_pair_costs, metric, x, y), a, b, float(p))
-    return _like_inputs(value if batched else value[0], x, y, a, b)
+        value = _attach(solved.transports(), value, partial(_pair_costs, metric, x, y), a, b, float(p))
+    return _like_inputs(value if solved.batched else value[0], x, y, a, b)
 
 
 @untraced
@@ -181,16 +181,17 @@ def _pair_costs(metric: str | Callable[..., Any], x: Any, y: Any, rows: Tensor, 
         starts = range(0, len(rows), PAIRS)
         blocks = [metric(x_pairs[k : k + PAIRS], y_pairs[k : k + PAIRS]) for k in starts]
         return torch.cat([block.diagonal() for block in map(_require_tensor, blocks)]).to("cpu", torch.float64)
-    x_pairs, y_pairs = (
-        _select(_tensor(points, torch.float64, "cpu"), index) for points, index in ((x, rows), (y, cols))
-    )
+    sides = _tensor(x), _tensor(y)
+    same = sides[0].is_cuda and sides[0].device == sides[1].device
+    where = sides[0].device if same else "cpu"  # points on a GPU stay there
+    x_pairs, y_pairs = (_select(points.to(where, torch.float64), index) for points, index in zip(sides, (rows, cols)))
     difference = x_pairs - y_pairs
     distance = DISTANCES[metric]
     largest = float(difference.detach().abs().max())
     if metric == "sqeuclidean" or largest == 0 or SAFE[0] < largest < SAFE[1]:
-        return distance(difference)
+        return distance(difference).cpu()
     unit = 2.0 ** np.frexp(largest)[1]
-    return distance(difference / unit) * unit
+    return (distance(difference / unit) * unit).cpu()
 
 
 def _entries(cost_matrix: Any, rows: Tensor, cols: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from ._device import Backend
 from .certificate import certify_assignment, unscale, unscale_array
 from .costs import DenseCost
 from .problem import Array, Assignment, NotConverged
-from .solvers import DEVICE_ROWS
 from .solvers import device as on_device
+from .solvers import pays_on_device
 from .solvers.assignment import market_of
 from .solvers.device_batch import MOST_COLUMNS, MOST_ROWS, match_batch
 from .solvers.market import Market, solve
@@ -86,7 +86,8 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
             return [linear_assignment(one, maximize=maximize, device=device) for one in cost_matrix]
     if device != "cpu" and (device is not None or _resident.on_gpu(cost_matrix)):
         with _resident.at(device, cost_matrix) as backend:
-            costs = measures.resident_costs(_resident.view(backend, cost_matrix), sign=sign, batch=True)
+            read = partial(measures.real_array, name="cost_matrix")
+            costs = measures.resident_costs(_resident.view(backend, cost_matrix, read), sign=sign, batch=True)
             return _like(_there(backend, costs, sign), cost_matrix)
     return _like(_here(measures.real_array(cost_matrix, "cost_matrix"), sign), cost_matrix)
 
@@ -108,12 +109,11 @@ def _there(backend: Backend, array: Any, sign: float) -> Any:
     """The same for checked costs on a GPU; what does not pay there, or cannot be solved there, comes to the host."""
     if array.ndim == 3:
         _require_entries(array)
-        rows = min(array.shape[1:])
-        batch = _many_there(backend, array, sign) if rows <= MOST_ROWS else None
-        if batch is None and rows >= DEVICE_ROWS:
+        batch = _many_there(backend, array, sign) if min(array.shape[1:]) <= MOST_ROWS else None
+        if batch is None and pays_on_device(array.shape[1:]):
             return _one_by_one(array, sign, partial(_there, backend))
         return batch or _here(to_numpy(array), sign)
-    found = on_device.match_matrix(backend, array, sign) if min(array.shape) >= DEVICE_ROWS else None
+    found = on_device.match_matrix(backend, array, sign) if pays_on_device(array.shape) else None
     if found is None:
         return _here(to_numpy(array), sign)
     cost, turned, matching = found

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ._arrays import to_numpy
 from .problem import Array, GroundCost, NotConverged
 
 UNIT_ROUNDOFF = 2.0**-53
@@ -108,6 +109,11 @@ def require_memory(size: int, what: str, cure: str) -> None:
 def made_bytes(cost: GroundCost, matrix: Array) -> int:
     """The memory that a cost's `matrix()` took: none where it is the user's own."""
     return 0 if isinstance(cost, DenseCost) and matrix is cost.values else matrix.nbytes
+
+
+def corners(x: Array, y: Array) -> tuple[Array, Array]:
+    """The least and the greatest coordinate on each axis, on the host."""
+    return to_numpy(np.minimum(x.min(0), y.min(0))), to_numpy(np.maximum(x.max(0), y.max(0)))
 
 
 def rounded_down(f: Array, g: Array) -> Array:
@@ -256,17 +262,13 @@ class PointCost(_Blockwise):
 
     @classmethod
     def scaled(cls, x: Array, y: Array, metric: str, p: float) -> PointCost:
-        """The cost between the user's points, whatever their unit."""
-        low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
+        """The cost between the user's points, whatever their unit, wherever they lie."""
+        low, high = corners(x, y)
         varying = low < high
         if not varying.all():  # an axis on which all points agree costs nothing, wherever it lies
             varying[0] |= not varying.any()
-            x, y, low, high = (
-                np.ascontiguousarray(x[:, varying]),
-                np.ascontiguousarray(y[:, varying]),
-                low[varying],
-                high[varying],
-            )
+            axes = np.flatnonzero(varying).tolist()
+            x, y, low, high = (part[..., axes].copy() for part in (x, y, low, high))
         largest = math.frexp(float(np.maximum(-low, high).max()))[1]
         # The extent of the largest floats is not a float, and half the least ones is none either.
         extent = math.frexp(float((high - low).max()) if largest < 1000 else float((high / 2 - low / 2).max()))[1]
@@ -276,7 +278,7 @@ class PointCost(_Blockwise):
             metric = "cityblock"  # one coordinate needs no squares, whose roots lose digits of tiny differences
         cost = cls(np.ldexp(x, -shift), np.ldexp(y, -shift), metric, p, exponent)
         # Scaled down, a coordinate near the least floats may have lost digits.
-        cost.rounded = any((np.ldexp(new, shift) != old).any() for new, old in ((cost.x, x), (cost.y, y)))
+        cost.rounded = any(bool((np.ldexp(new, shift) != old).any()) for new, old in ((cost.x, x), (cost.y, y)))
         return cost
 
     @property
@@ -347,14 +349,19 @@ class PointCost(_Blockwise):
         if self.rounded or exact:
             return VANISHING if self.rounded else 0.0
         hit = np.flatnonzero(self.entries(rows, cols) < VANISHING)
-        return VANISHING if (self.x[rows[hit]] != self.y[cols[hit]]).any() else 0.0
+        return VANISHING if self._apart(rows[hit], cols[hit]).any() else 0.0
+
+    def _apart(self, rows: Array, cols: Array) -> Array:
+        """Which of the pairs are of different points."""
+        different: Array = (self.x[rows] != self.y[cols]).any(axis=1)
+        return different
 
     def range(self) -> tuple[float, float]:
         return 0.0, self._largest
 
     @cached_property
     def _largest(self) -> float:
-        low, high = np.minimum(self.x.min(0), self.y.min(0)), np.maximum(self.x.max(0), self.y.max(0))
+        low, high = corners(self.x, self.y)
         corner = PointCost(low[None], high[None], self.metric, self.p)
         return float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)
 

@@ -28,6 +28,12 @@ def real_array(value: Any, name: str) -> Array:
         array = to_numpy(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`{name}` must be an array of numbers, but it cannot be read as one: {error}.") from error
+    require_real(array, name)
+    return array
+
+
+def require_real(array: Any, name: str) -> None:
+    """Refuse what holds no real numbers, wherever it lies."""
     if array.dtype == object or array.dtype.kind in "USVmM":
         raise TypeError(
             f"`{name}` must be an array of real numbers, but it has dtype {array.dtype}. Convert it to float64, "
@@ -35,7 +41,6 @@ def real_array(value: Any, name: str) -> Array:
         )
     if array.dtype.kind == "c":
         raise TypeError(f"`{name}` must be real, but it has dtype {array.dtype}. Pass its real and imaginary parts.")
-    return array
 
 
 def index_text(name: str, array: Array, bad: Array) -> str:
@@ -53,18 +58,24 @@ def require_finite(array: Array, name: str, cure: str) -> None:
 
 def points(value: Any, name: str) -> Array:
     """A point set as a (n, d) float64 array; one-dimensional input is n points on a line."""
-    array = real_array(value, name)
+    array: Array = resident_points(real_array(value, name), name)
+    return array
+
+
+def resident_points(array: Any, name: str, ndim: int = 2) -> Any:
+    """The same for an array that may lie on a GPU, and stays there; with `ndim` 3 a batch, (B, n, d)."""
+    require_real(array, name)
     if array.ndim == 1:
         array = array[:, None]
-    if array.ndim != 2:
+    if array.ndim != ndim:
         raise ValueError(
             f"`{name}` must have shape (n, d) or (n,), but it has shape {array.shape}. "
             "Reshape it so that each row is one point."
         )
-    if array.shape[0] == 0 or array.shape[1] == 0:
+    if 0 in array.shape:
         raise ValueError(f"`{name}` must hold at least one point, but it has shape {array.shape}. Pass some points.")
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=np.float64)
+        array = array.astype(np.float64, order="C", copy=False)
     require_finite(array, name, "Remove or impute such points.")
     return array
 
@@ -86,10 +97,7 @@ def cost_matrix(value: Any, *, forbid: bool = True, sign: float = 1.0) -> Array:
 
 def resident_costs(array: Any, *, sign: float = 1.0, batch: bool = False) -> Any:
     """A cost matrix (or a batch of them) on a GPU: checked there, in float32 if that holds its numbers, or float64."""
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"`cost_matrix` must be real, but it has dtype {array.dtype}. Pass its real and imaginary parts."
-        )
+    require_real(array, "cost_matrix")
     if array.ndim != 3 or not batch:
         _require_matrix(array)
     if array.dtype.itemsize <= 2:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ._arrays import to_numpy
 from ._show import Rows, as_html, as_text, memory, number, proven
 
 if TYPE_CHECKING:
@@ -277,11 +278,24 @@ class Transport:
     def _repr_html_(self) -> str:
         return as_html(*self._summary())
 
+    def _atoms(self) -> tuple[Array, Array] | None:
+        """The points of both sides, on the host wherever they lay."""
+        return self._points and (to_numpy(self._points[0]), to_numpy(self._points[1]))
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the plan: as arrows for points in one or two dimensions, else as a matrix. Returns the Axes."""
         from .plotting import plot_plan  # the one arrow that points outwards: a result draws itself on request
 
         return plot_plan(self, ax=ax)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The distances of a batch, or of the only problem; the transports are made where they are asked for."""
+
+    values: Array  # (B,)
+    transports: Callable[[], list[Transport]]
+    batched: bool
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,8 +18,19 @@ from ._arrays import library
 from ._device import Backend
 from .certificate import unscale_array
 from .costs import METRICS, DenseCost, PointCost, from_callable
-from .problem import Array, Flow, GroundCost, NotConverged, Transport, TransportProblem, Watch
-from .solvers import METHODS, runs_on_device, solve_problem
+from .problem import (
+    Array,
+    Flow,
+    GroundCost,
+    Interrupted,
+    NotConverged,
+    Solved,
+    Transport,
+    TransportProblem,
+    Watch,
+)
+from .solvers import METHODS, pays_on_device, runs_on_device, solve_problem
+from .solvers.device_batch import MOST_ROWS, match_clouds
 from .solvers.device_costs import DeviceCloud, DeviceMatrix
 
 # Optimal potentials vary by no more than the costs do; those of a start may, but not by more than so many times that.
@@ -124,11 +135,10 @@ def wasserstein(
         from . import _torch
 
         return _torch.wasserstein(x, y, a, b, p, metric, transports)
-    results, batched = transports(x, y, a, b, metric=metric)
-    values = np.array([one.value for one in results])
+    solved = transports(x, y, a, b, metric=metric)
     if library(x, y, a, b) == "cupy":
-        return _resident.like(values if batched else values[0], x, y, a, b)
-    return values if batched else results[0].value
+        return _resident.like(solved.values if solved.batched else solved.values[0], x, y, a, b)
+    return solved.values if solved.batched else float(solved.values[0])
 
 
 def solve(
@@ -208,15 +218,35 @@ def _solve(
     measures.tolerance(rtol)
     measures.option(method, "method", METHODS)
     with _resident.visit(x, y) as backend:
-        x, y = measures.points(x, "x"), measures.points(y, "y")
+        if backend is not None and _may_stay(x, y, metric, method):
+            x, y = _resident_sides(backend, x, y)
+        else:
+            backend, x, y = None, measures.points(x, "x"), measures.points(y, "y")
         measures.same_dimension(x, y)
         p = measures.order(p)
         similar = measures.similar(start, (len(x), len(y)))
-        problem = transport_problem(ground_cost(x, y, metric, p, method), a, b, power=p)
-        if backend is not None and isinstance(problem.cost, PointCost):
-            moved = replace(problem, cost=DeviceCloud(backend, problem.cost))
-            problem = moved if runs_on_device(moved, method) else problem
+        cost = ground_cost(x, y, metric, p, method)
+        if backend is not None:
+            cost = DeviceCloud(backend, cast(PointCost, cost))
+        problem = transport_problem(cost, a, b, power=p)
+        if isinstance(cost, DeviceCloud) and not runs_on_device(problem, method):
+            problem = replace(problem, cost=cost.on_host())
         return replace(_run(problem, method, rtol, similar, watch), _points=(x, y))
+
+
+def _may_stay(x: Any, y: Any, metric: Metric, method: str) -> bool:
+    """Whether points on a GPU are checked there: not what is solved on the host at a glance."""
+    rows = tuple((getattr(side, "shape", ()) or (0,))[0] for side in (x, y))
+    return not callable(metric) and (method == "device" or (method == "auto" and pays_on_device(rows)))
+
+
+def _resident_sides(backend: Backend, x: Any, y: Any, ndim: int = 2) -> tuple[Any, Any]:
+    """Both sides on the GPU, checked there."""
+    here, there = (
+        measures.resident_points(_resident.view(backend, side, partial(measures.real_array, name=name)), name, ndim)
+        for side, name in ((x, "x"), (y, "y"))
+    )
+    return here, there
 
 
 def solve_cost(
@@ -318,23 +348,54 @@ def transport_problem(
 
 def _transports(
     x: Any, y: Any, a: Any, b: Any, *, n_jobs: int | None, progress: bool, time_limit: float | None, **options: Any
-) -> tuple[list[Transport], bool]:
-    """The transport of each pair of point sets, and whether they came as a batch."""
-    if measures.real_array(x, "x").ndim != 3 and measures.real_array(y, "y").ndim != 3:
-        return [solve(x, y, a, b, n_jobs=n_jobs, progress=progress, time_limit=time_limit, **options)], False
-    batch = _batch(x, y, a, b)
-    watches, results = [_watch(False, time_limit) for _ in batch], []
-    with ThreadPoolExecutor(measures.threads(n_jobs)) as pool:
-        try:
-            for result in pool.map(lambda one, watch: _solve(*one, watch=watch, **options), batch, watches):
-                results.append(result)
-        except KeyboardInterrupt as reason:
-            for watch in watches:
-                watch.deadline = -math.inf
-            raise NotConverged(f"interrupted after {len(results)} of {len(batch)} problems.") from reason
+) -> Solved:
+    """The transport of each pair of point sets, or of the only one."""
+    if all((side.ndim if hasattr(side, "ndim") else measures.real_array(side, "x").ndim) != 3 for side in (x, y)):
+        result = solve(x, y, a, b, n_jobs=n_jobs, progress=progress, time_limit=time_limit, **options)
+        return Solved(np.array([result.value]), lambda: [result], False)
+    solved = None
+    if a is None and b is None and _resident.on_gpu(x, y):
+        solved = _batch_there(x, y, watch=_watch(False, time_limit), **options)
+    if solved is None:
+        batch = _batch(x, y, a, b)
+        watches, results = [_watch(False, time_limit) for _ in batch], []
+        with ThreadPoolExecutor(measures.threads(n_jobs)) as pool:
+            try:
+                for result in pool.map(lambda one, watch: _solve(*one, watch=watch, **options), batch, watches):
+                    results.append(result)
+            except KeyboardInterrupt as reason:
+                for watch in watches:
+                    watch.deadline = -math.inf
+                raise NotConverged(f"interrupted after {len(results)} of {len(batch)} problems.") from reason
+        solved = Solved(np.array([one.value for one in results]), lambda: results, True)
     if progress:
-        _say(f"{len(batch)} problems solved")
-    return results, True
+        _say(f"{len(solved.values)} problems solved")
+    return solved
+
+
+def _batch_there(x: Any, y: Any, *, watch: Watch, p: float, metric: Metric, method: str, rtol: float) -> Solved | None:
+    """A batch of uniform clouds on a GPU, in one launch or one after the other; None where it is the host's."""
+    shape, other = (tuple(getattr(side, "shape", ())) for side in (x, y))
+    if len(shape) != 3 or other != shape or method not in ("auto", "device") or callable(metric) or p == np.inf:
+        return None
+    if pays_on_device(shape[1:2]):
+        one = partial(_solve, a=None, b=None, p=p, metric=metric, method=method, rtol=rtol)
+        results = [one(*sides, watch=replace(watch)) for sides in zip(x, y)]
+        return Solved(np.array([one.value for one in results]), lambda: results, True)
+    if shape[1] > MOST_ROWS:
+        return None
+    with _resident.visit(x, y) as visited:
+        backend = cast(Backend, visited)
+        x, y = _resident_sides(backend, x, y, 3)
+        p = measures.order(p)
+        cost = ground_cost(x.reshape(-1, shape[2]), y.reshape(-1, shape[2]), metric, p)
+        try:
+            matched = match_clouds(backend, cast(PointCost, cost), len(x), watch.check)
+        except Interrupted as reason:
+            raise NotConverged("no certified optimum: the time is up. Allow more time.") from reason
+    if matched is None or not (matched.gap <= measures.tolerance(rtol)).all():
+        return None
+    return Solved(matched.values(p), lambda: matched.transports(p), True)
 
 
 def _watch(progress: bool, time_limit: float | None) -> Watch:

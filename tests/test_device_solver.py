@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from distant import DistantFibers, cupy
+from distant import Distant, DistantFibers, cupy
 from fibers import COMPILER, SCHEDULES
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -22,8 +22,11 @@ from ot_distances import _resident, assignment, solvers
 from ot_distances._arrays import to_numpy
 from ot_distances._device import Cuda
 from ot_distances.costs import PointCost
-from ot_distances.solvers import device, device_auction
+from ot_distances.solvers import device, device_auction, device_batch
+from ot_distances.solvers.device_batch import match_clouds
 from ot_distances.solvers.device_costs import BY_PRODUCTS, DeviceCloud, DeviceMatrix
+
+front_door = sys.modules["ot_distances.wasserstein"]
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
 
@@ -36,7 +39,6 @@ SHORT = {
     (device, "CANDIDATES"): 3,
     (device, "LONGEST"): 5,
     (solvers, "DEVICE_ROWS"): 2,
-    (assignment, "DEVICE_ROWS"): 2,
 }
 
 
@@ -54,6 +56,10 @@ def backend(request, monkeypatch):
 
 def matrix_on(backend, cost, sign=1.0):
     return DeviceMatrix(backend, backend.xp.asarray(cost), sign)
+
+
+def cloud_on(backend, x, y, metric="euclidean", p=1.0):
+    return DeviceCloud(backend, PointCost.scaled(backend.xp.asarray(x), backend.xp.asarray(y), metric, p))
 
 
 def with_holes(cost, rng, share):
@@ -125,6 +131,18 @@ def test_passes_over_a_matrix(backend, shape, dtype, rng):
     assert means * np.maximum(allowed, 1) == pytest.approx(sums, abs=1e-14)
 
 
+def test_subnormal_floats_keep_their_value(backend):
+    """CuPy compiles with -ftz=true, under which an ordinary conversion to float64 makes them 0."""
+    values = np.float32(2**-149) * np.array([[1, 5, 2**22], [-3, 7, 0], [2**24, -(2**23), 2**23 - 1]], np.float32)
+    cost = matrix_on(backend, values)
+    rows, cols = np.divmod(np.arange(9), 3)
+    assert (cost.entries(rows, cols) == values.astype(float).ravel()).all()
+    assert (cost.row_transform(np.zeros(3)) == values.astype(float).min(axis=1)).all()
+    assert not cost.ordinary  # for an auction in floats
+    found = ot.linear_assignment(backend.xp.asarray(np.tile(values, (2, 1, 1))))
+    assert to_numpy(found.cost).tolist() == [2 * ot.linear_assignment(values).cost / 2] * 2
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0, 2.5])
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock", "chebyshev"])
 @pytest.mark.parametrize("d", [2, 3, 5, 70])
@@ -134,7 +152,8 @@ def test_costs_of_points_on_the_device(backend, d, metric, p, rng):
     x, y = rng.standard_normal((9, d)), rng.standard_normal((600, d)) + 1
     y[:3] = x[:3]
     host = PointCost.scaled(x, y, metric, p)
-    cost, g = DeviceCloud(backend, host), rng.random(600)
+    cost, g = cloud_on(backend, x, y, metric, p), rng.random(600)
+    assert cost.range() == host.range()
     slack = 2 * host.relative_error * host.range()[1]
     assert np.abs(cost.row_transform(g) - host.row_transform(g)).max() <= slack
     rows, cols = cost.nearest(np.array([1, 4]), g, 5, 9)
@@ -143,6 +162,21 @@ def test_costs_of_points_on_the_device(backend, d, metric, p, rng):
         assert np.sort(reduced[i, cols[rows == i]])[:5] == pytest.approx(np.sort(reduced[i])[:5], abs=slack)
     means, _ = cost.column_means()
     assert means == pytest.approx(host.matrix().mean(axis=0), rel=1e-12)
+    rows, cols = rng.integers(0, 9, 50), rng.integers(0, 600, 50)
+    assert cost.entries(rows, cols) == pytest.approx(host.entries(rows, cols), rel=2 * host.relative_error)
+    assert cost.absolute_error(rows, cols) == host.absolute_error(rows, cols) == 0
+
+
+def test_squares_too_small_for_floats_are_taken_apart(backend):
+    x, y = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[3e-200, 4e-200], [1.0, 1.0]])
+    cost = cloud_on(backend, x, y)
+    assert cost.entries(np.arange(2), np.arange(2)).tolist() == pytest.approx([5e-200, 0.0], rel=1e-15)
+    squared = cloud_on(backend, x, y, "euclidean", 2.0)
+    assert (
+        squared.absolute_error(np.array([0]), np.array([0]))
+        > 0
+        == squared.absolute_error(np.ones(1, int), np.ones(1, int))
+    )
 
 
 # --- matchings ------------------------------------------------------------------------------------------------------
@@ -196,7 +230,7 @@ def test_what_leads_nowhere_is_left_to_the_host(backend, monkeypatch, rng):
 
 def test_large_dimensions_go_through_matrix_products(backend, rng):
     x, y = rng.standard_normal((2, 40, BY_PRODUCTS + 3))
-    cost = DeviceCloud(backend, PointCost.scaled(x, y, "euclidean", 1.0))
+    cost = cloud_on(backend, x, y)
     rough = cost.rough()
     assert to_numpy(rough.values) == pytest.approx(cost.matrix(), rel=1e-5)
     found = device.match(cost)
@@ -331,11 +365,158 @@ def test_solve_names_the_device_as_its_method(backend, rng):
     assert (there.f[:, None] + there.g <= cdist(x, y, "sqeuclidean") + 1e-12).all()
 
 
-def test_general_weights_are_solved_on_the_host(backend, rng):
-    x, y, a = rng.standard_normal((30, 2)), rng.standard_normal((20, 2)), rng.random(30)
-    there = ot.solve(backend.xp.asarray(x), backend.xp.asarray(y), backend.xp.asarray(a))
-    assert there.method != "device"
-    assert there.cost == pytest.approx(ot.solve(x, y, a).cost, rel=1e-12)
+@pytest.fixture
+def brought(backend):
+    """The shapes of what came to the host."""
+    if isinstance(backend, Cuda):
+        pytest.skip("CuPy keeps no account")
+    Distant.brought.clear()
+    return Distant.brought
+
+
+@pytest.mark.parametrize("d", [2, 12])
+def test_points_stay_on_the_device(backend, brought, d, monkeypatch, rng):
+    monkeypatch.setattr(device_auction, "SAMPLE", (4, 8))
+    n = 40
+    x, y = (backend.xp.asarray(side) for side in rng.standard_normal((2, n, d)))
+    found = ot.solve(x, y, p=2)
+    assert found.method == "device" and on_device(found._points[0])
+    assert brought and not [shape for shape in brought if len(shape) == 2 and max(shape) >= n and d in shape]
+    assert (found._atoms()[1] == y.get()).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ({"a": np.arange(1.0, 41)}, "network_simplex"),
+        ({"p": np.inf}, "bottleneck"),
+        ({"metric": lambda x, y: cdist(x, y)}, "assignment"),
+        ({"method": "multiscale"}, "multiscale"),
+    ],
+)
+def test_what_is_solved_on_the_host_is_copied_once_and_comes_back(backend, brought, options, method, rng):
+    n, d = 40, 3
+    host = rng.standard_normal((2, n, d))
+    x, y = map(backend.xp.asarray, host)
+    there = {name: backend.xp.asarray(value) if name == "a" else value for name, value in options.items()}
+    found = ot.wasserstein(x, y, **there)
+    assert on_device(found) and found.shape == ()
+    assert brought.count((n, d)) == 2 and brought.count((n,)) <= 1
+    assert ot.solve(x, y, **there).method == method
+    assert float(found) == pytest.approx(ot.wasserstein(*host, **options), rel=1e-12)
+
+
+def test_equal_clouds_are_told_apart_from_similar_ones(backend, brought, rng):
+    x = rng.standard_normal((40, 3))
+    there = ot.solve(backend.xp.asarray(x), backend.xp.asarray(x[::-1].copy()))
+    assert there.method == "identity" and there.cost == 0
+    brought.clear()
+    other = np.where(x == x.max(axis=0), x, x + 0.1)
+    assert ot.solve(backend.xp.asarray(x), backend.xp.asarray(other)).method == "device"
+
+
+def test_points_on_a_device_are_judged_there(backend, brought):
+    good, bad = np.ones((40, 2)), np.ones((40, 2))
+    bad[3, 1] = np.inf
+    with pytest.raises(ValueError, match=r"`y` must be finite, but y\[3, 1\] = inf"):
+        ot.solve(backend.xp.asarray(good), backend.xp.asarray(bad))
+    with pytest.raises(ValueError, match=r"`x` must have shape \(n, d\) or \(n,\), but it has shape \(40, 2, 1\)"):
+        ot.solve(backend.xp.asarray(good[:, :, None]), backend.xp.asarray(good))
+    with pytest.raises(TypeError, match="`y` must be real, but it has dtype complex128"):
+        ot.solve(backend.xp.asarray(good), backend.xp.asarray(bad.astype(complex)))
+    with pytest.raises(ValueError, match="the same number of columns"):
+        ot.solve(backend.xp.asarray(good), backend.xp.asarray(np.ones((40, 3))))
+    with pytest.raises(TypeError, match="`y` must be an array of real numbers"):
+        ot.solve(backend.xp.asarray(good), np.full((40, 2), "a"))
+    assert (40, 2) not in brought
+
+
+def test_axes_on_which_all_points_agree_cost_nothing_there(backend, rng):
+    x, y = rng.standard_normal((2, 30, 3))
+    x[:, 1] = y[:, 1] = 7.0
+    there = ot.solve(backend.xp.asarray(x), backend.xp.asarray(y))
+    assert there.method == "device" and there.cost == pytest.approx(ot.solve(x, y).cost, rel=1e-12)
+
+
+def test_where_the_device_leads_nowhere_points_are_copied(backend, monkeypatch, rng):
+    monkeypatch.setattr(device, "match", lambda *args: None)
+    x, y = rng.standard_normal((2, 30, 2))
+    there = ot.solve(backend.xp.asarray(x), backend.xp.asarray(y), p=2)
+    assert there.cost == pytest.approx(ot.solve(x, y, p=2).cost, rel=1e-12)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Problems of a batch are small again."""
+    monkeypatch.setattr(solvers, "DEVICE_ROWS", 1000)
+
+
+@pytest.mark.parametrize(("metric", "p"), [("euclidean", 1), ("euclidean", 2), ("cityblock", 3), ("sqeuclidean", 1)])
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_a_batch_of_clouds_is_matched_in_one_launch(backend, brought, small, d, metric, p, monkeypatch, rng):
+    monkeypatch.setattr(device_batch, "COSTS_AT_ONCE", 3 * 81)  # in slices of three
+    x, y = rng.standard_normal((2, 5, 9, d)) * 1e3
+    y[2] = x[2, ::-1]
+    there = ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(y), p=p, metric=metric)
+    assert on_device(there) and there.shape == (5,) and not [s for s in brought if len(s) > 1 and s[-1] == d]
+    here = ot.wasserstein(x, y, p=p, metric=metric)
+    assert to_numpy(there) == pytest.approx(here, rel=1e-12) and there[2] == 0.0
+
+
+def test_a_batch_of_clouds_comes_with_its_proof(backend, rng):
+    x, y = rng.standard_normal((2, 4, 12, 2)) + 1e4
+    cost = PointCost.scaled(*(backend.xp.asarray(side.reshape(-1, 2)) for side in (x, y)), "euclidean", 2.0)
+    matched = match_clouds(backend, cost, 4)
+    for k, (there, value) in enumerate(zip(matched.transports(2.0), matched.values(2.0))):
+        here = ot.solve(x[k], y[k], p=2)
+        assert there.value == value == pytest.approx(here.value, rel=1e-12)
+        assert there.lower <= here.upper and here.lower <= there.upper and 0 <= there.gap <= 1e-12
+        assert there.lower <= there.cost <= there.upper
+        assert ot.verify((x[k], y[k]), plan=there.plan, f=there.f, g=there.g, p=2).optimal
+
+
+@pytest.mark.parametrize("case", ["one pair too close", "weights", "inf", "callable", "too many points"])
+def test_other_batches_are_the_hosts(backend, small, case, monkeypatch, rng):
+    x, y = rng.standard_normal((2, 3, 8, 2))
+    options = {
+        "weights": {"a": np.arange(1.0, 9)},
+        "inf": {"p": np.inf},
+        "callable": {"metric": cdist},
+    }.get(case, {})
+    if case == "one pair too close":
+        y[1, :2] = x[1, :2] = 0.0
+        y[1, 1] = 1e-160
+    if case == "too many points":
+        monkeypatch.setattr(front_door, "MOST_ROWS", 7)
+    matched = []
+    monkeypatch.setattr(front_door, "match_clouds", lambda *args: matched.append(match_clouds(*args)) or matched[0])
+    there = ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(y), **options)
+    assert matched == [None] * (case == "one pair too close")
+    assert on_device(there) and to_numpy(there) == pytest.approx(ot.wasserstein(x, y, **options), rel=1e-12)
+
+
+def test_large_clouds_of_a_batch_stay_there_one_by_one(backend, brought, monkeypatch, rng):
+    monkeypatch.setattr(device_auction, "SAMPLE", (4, 8))
+    x, y = rng.standard_normal((2, 2, 30, 4))
+    there = ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(y))
+    assert on_device(there) and not [shape for shape in brought if shape[-2:] == (30, 4)]
+    assert to_numpy(there) == pytest.approx(ot.wasserstein(x, y), rel=1e-12)
+
+
+def test_a_batch_of_clouds_is_judged_there(backend, small):
+    x = np.ones((2, 5, 3))
+    bad = x.copy()
+    bad[1, 2, 0] = np.nan
+    with pytest.raises(ValueError, match=r"`y` must be finite, but y\[1, 2, 0\] = nan"):
+        ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(bad))
+    with pytest.raises(ValueError, match='`p` must be 1 with metric="sqeuclidean"'):
+        ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(x), p=2, metric="sqeuclidean")
+    with pytest.raises(ValueError, match="must both have shape"):
+        ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(x[0]))
+    with pytest.raises(ot.NotConverged, match="the time is up"):
+        ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(x), time_limit=0)
+    with pytest.raises(ot.NotConverged, match="method 'assignment'"):  # nor does the host prove it so well
+        ot.wasserstein(backend.xp.asarray(x), backend.xp.asarray(x - np.arange(5)[:, None] / 3), rtol=1e-16)
 
 
 def test_solve_cost_of_a_matrix_on_a_device(backend, rng):
@@ -375,7 +556,7 @@ def tensors(backend, monkeypatch):
     return lambda array: torch.as_tensor(array).as_subclass(Claiming)
 
 
-def test_tensors_on_a_device(tensors, rng):
+def test_tensors_on_a_device(tensors, monkeypatch, rng):
     torch = sys.modules["torch"]
     cost = rng.random((30, 20)).astype(np.float32)
     for costs, solve_there in ((cost, True), (np.stack([cost[:9, :7]] * 3), False)):
@@ -389,6 +570,12 @@ def test_tensors_on_a_device(tensors, rng):
     assert float(distance.detach()) == pytest.approx(ot.wasserstein(x, y, p=2), rel=1e-12)
     assert distance.requires_grad
     assert ot.solve_cost(tensors(cost[:20])).method == "device"
+    monkeypatch.setattr(solvers, "DEVICE_ROWS", 1000)
+    sides = [torch.as_tensor(side.reshape(3, 10, 2)) for side in (x, y)]
+    moved = [tensors(side).requires_grad_() for side in sides]
+    for some in (sides[0].requires_grad_(), sides[1]), moved:
+        ot.wasserstein(*some, p=2).sum().backward()
+    assert moved[0].grad.cpu().numpy() == pytest.approx(sides[0].grad.numpy(), rel=1e-9)
 
 
 def test_tensors_of_the_host_come_back_as_tensors(rng):

@@ -14,7 +14,7 @@ from distant import Distant, DistantFibers
 from fibers import COMPILER
 
 from benchmarks import gpu_assignment
-from ot_distances import _resident, assignment, solvers
+from ot_distances import _resident, solvers
 from ot_distances.solvers import device_auction
 
 SMALL = {"WARM_UP": [8], "BATCHES": [(3, 8)], "POINTS": [24], "LEFT_FREE": [0.2], "REPEATS": 1, "COPIED": 2**10}
@@ -63,7 +63,6 @@ def stand_in(monkeypatch):
         monkeypatch.setattr(gpu_assignment, name, value)
     for module, name, value in (
         (solvers, "DEVICE_ROWS", 2),
-        (assignment, "DEVICE_ROWS", 2),
         (device_auction, "ROUNDS", 4),
     ):
         monkeypatch.setattr(module, name, value)

@@ -1,12 +1,13 @@
 // What an assignment problem asks of its costs, from a matrix or from points: the cheapest columns of a row under given
-// prices, the least of a row, the sum of a column.
+// prices, the least of a row, the sum of a column, some pairs, or all of them.
 //
-// instantiate: refresh_rows<Matrix<float>, float>, refresh_rows<Matrix<float>, double>, row_minima<Matrix<float>>, column_sums<Matrix<float>>; registers: 64
-// instantiate: refresh_rows<Matrix<double>, double>, row_minima<Matrix<double>>, column_sums<Matrix<double>>; registers: 64
-// instantiate: refresh_rows<Cloud<2>, double>, row_minima<Cloud<2>>, column_sums<Cloud<2>>; registers: 128
-// instantiate: refresh_rows<Cloud<3>, double>, row_minima<Cloud<3>>, column_sums<Cloud<3>>; registers: 128
-// instantiate: refresh_rows<Cloud<0>, double>, row_minima<Cloud<0>>, column_sums<Cloud<0>>; registers: 128
+// instantiate: refresh_rows<Matrix<float>, float>, refresh_rows<Matrix<float>, double>, row_minima<Matrix<float>>, column_sums<Matrix<float>>, pair_costs<Matrix<float>>; registers: 64
+// instantiate: refresh_rows<Matrix<double>, double>, row_minima<Matrix<double>>, column_sums<Matrix<double>>, pair_costs<Matrix<double>>; registers: 64
+// instantiate: refresh_rows<Cloud<2>, double>, row_minima<Cloud<2>>, column_sums<Cloud<2>>, pair_costs<Cloud<2>>; registers: 128
+// instantiate: refresh_rows<Cloud<3>, double>, row_minima<Cloud<3>>, column_sums<Cloud<3>>, pair_costs<Cloud<3>>; registers: 128
+// instantiate: refresh_rows<Cloud<0>, double>, row_minima<Cloud<0>>, column_sums<Cloud<0>>, pair_costs<Cloud<0>>; registers: 128
 // instantiate: tiled_minima; registers: 128
+// instantiate: cost_matrices<Cloud<2>>, cost_matrices<Cloud<3>>, cost_matrices<Cloud<0>>; registers: 64
 
 constexpr int GROUPS = 128;   // of threads, whose least values tell where a list may end
 constexpr int LONGEST = 64;   // list
@@ -14,6 +15,12 @@ constexpr int MOST_WARPS = 32;
 constexpr int ROWS = 8, DEPTH = 32;  // of a tile of points
 
 #define INFINITE __longlong_as_double(0x7ff0000000000000ll)
+
+// A float in float64, exactly: CuPy compiles with -ftz=true, under which a conversion takes subnormal numbers for 0.
+__device__ inline double wide(float x) {
+    int bits = __float_as_int(x);
+    return bits & 0x7f800000 ? double(x) : (bits < 0 ? -0x1p-149 : 0x1p-149) * (bits & 0x7fffff);
+}
 
 // So many numbers as one load can bring.
 template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack { T of[N]; };
@@ -28,7 +35,15 @@ template <class T> struct Matrix {
     __device__ Matrix(const T* entries, const T*, size_t i, int m, int, int, double factor)
         : row(entries + i * m), m(m), factor(T(factor)) {}
 
-    __device__ T at(int j) const { return factor * row[j]; }
+    template <class P> __device__ P in(T entry) const {
+        if constexpr (sizeof(P) > sizeof(T)) {
+            return factor * wide(entry);
+        } else {
+            return factor * entry;
+        }
+    }
+
+    template <class P> __device__ P at(int j) const { return in<P>(row[j]); }
 
     // visit(j, c_ij + p_j) at this thread's share of the columns
     template <class P, class Visit> __device__ void each(const P* __restrict__ p, Visit visit) const {
@@ -41,10 +56,10 @@ template <class T> struct Matrix {
             Pack<T, N> c = costs[k];
             Pack<P, N> q = prices[k];
 #pragma unroll
-            for (int l = 0; l < N; l++) visit(N * k + l, factor * c.of[l] + q.of[l]);
+            for (int l = 0; l < N; l++) visit(N * k + l, in<P>(c.of[l]) + q.of[l]);
         }
 #pragma unroll 4
-        for (int j = packs * N + threadIdx.x; j < m; j += blockDim.x) visit(j, at(j) + p[j]);
+        for (int j = packs * N + threadIdx.x; j < m; j += blockDim.x) visit(j, at<P>(j) + p[j]);
     }
 };
 
@@ -71,7 +86,7 @@ template <int D> struct Cloud {
         return power == 1 ? value : power == 0.5 ? sqrt(value) : pow(value, power);
     }
 
-    __device__ double at(int j) const {
+    template <class> __device__ double at(int j) const {
         double value = 0;
         if (D) {
 #pragma unroll
@@ -83,7 +98,7 @@ template <int D> struct Cloud {
     }
 
     template <class Visit> __device__ void each(const double* __restrict__ p, Visit visit) const {
-        for (int j = threadIdx.x; j < m; j += blockDim.x) visit(j, at(j) + p[j]);
+        for (int j = threadIdx.x; j < m; j += blockDim.x) visit(j, at<double>(j) + p[j]);
     }
 };
 
@@ -155,7 +170,7 @@ __global__ void refresh_rows(const typename Cost::Number* a, const typename Cost
             int start = int(unsigned(i) * 97u % unsigned(m));
             for (int s = t; s < m && *static_cast<volatile int*>(&found_equal) < room; s += blockDim.x) {
                 int j = s + start < m ? s + start : s + start - m;
-                if (row.at(j) + prices[j] == end) {
+                if (row.template at<P>(j) + prices[j] == end) {
                     int place = atomicAdd(&found_equal, 1);
                     if (place < room) equal[place] = j;
                 }
@@ -166,7 +181,7 @@ __global__ void refresh_rows(const typename Cost::Number* a, const typename Cost
         for (int s = t; s < below + ties; s += blockDim.x) {
             int j = s < below ? cheaper[s] : equal[s - below];
             near[i * longest + s] = j;
-            near_cost[i * longest + s] = row.at(j);
+            near_cost[i * longest + s] = row.template at<typename Cost::Number>(j);
         }
         if (t == 0) length[i] = below + ties, bound[i] = end;  // no barrier: before its lists, the next row has two
     }
@@ -248,10 +263,28 @@ __global__ void column_sums(const typename Cost::Number* a, const typename Cost:
     double sum = 0, count = 0;
 #pragma unroll 4
     for (int i = part; i < n; i += parts) {
-        double c = Cost(a, b, i, m, d, fold, factor).at(j);
+        double c = Cost(a, b, i, m, d, fold, factor).template at<double>(j);
         sum += c < INFINITE ? c : 0;
         count += c < INFINITE;
     }
     sums[size_t(part) * m + j] = sum;
     counts[size_t(part) * m + j] = count;
+}
+
+// costs[k] = c_ij for i = rows[k], j = cols[k].
+template <class Cost>
+__global__ void pair_costs(const typename Cost::Number* a, const typename Cost::Number* b, long long count, int m, int d,
+                           int fold, double factor, const int* rows, const int* cols, double* costs) {
+    for (size_t k = size_t(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += size_t(gridDim.x) * blockDim.x)
+        costs[k] = Cost(a, b, rows[k], m, d, fold, factor).template at<double>(cols[k]);
+}
+
+// All costs of many problems, (count, n, m), between points x (count, n, d) and y (count, d, m); `rows` is count * n.
+template <class Cost>
+__global__ void cost_matrices(const double* x, const double* y, long long rows, int n, int m, int d, int fold,
+                              double power, double* costs) {
+    for (long long i = blockIdx.x; i < rows; i += gridDim.x) {
+        Cost row(x, y + i / n * d * m, i, m, d, fold, power);
+        for (int j = threadIdx.x; j < m; j += blockDim.x) costs[i * m + j] = row.template at<double>(j);
+    }
 }

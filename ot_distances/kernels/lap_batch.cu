@@ -22,6 +22,13 @@ enum Status { SOLVED, INFEASIBLE, IRREGULAR };
 constexpr unsigned ALL = 0xffffffffu;
 constexpr double LARGEST = 0x1p300, LEAST = 0x1p-300;  // between these no cost has to be scaled
 
+// In float64, exactly: CuPy compiles with -ftz=true, under which a conversion takes subnormal numbers for 0.
+__device__ inline double wide(double x) { return x; }
+__device__ inline double wide(float x) {
+    int bits = __float_as_int(x);
+    return bits & 0x7f800000 ? double(x) : (bits < 0 ? -0x1p-149 : 0x1p-149) * (bits & 0x7fffff);
+}
+
 __device__ inline double infinity() { return __longlong_as_double(0x7ff0000000000000LL); }
 
 // A column and the row that holds it, or none, in one word that sorts free columns before taken ones.
@@ -107,7 +114,7 @@ template <class T, int WARPS> struct Problem {
     int *row_of_col, *before, *mark, *col_of_row;
     int turn;
 
-    __device__ double entry(int i, int j) const { return sign * double(cost[size_t(i) * m + j]); }
+    __device__ double entry(int i, int j) const { return sign * wide(cost[size_t(i) * m + j]); }
     __device__ bool owner(int j) const { return j % THREADS == t; }
     __device__ void sync() const { sync_team<WARPS>(); }
 

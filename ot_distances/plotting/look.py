@@ -122,13 +122,14 @@ def in_line_or_plane(transport: Transport, what: str) -> tuple[Array, Array]:
         For a cost matrix, and for points in more than two dimensions.
     """
     d = dimension_of(transport)
-    if transport._points is None or d > 2:
-        held = "a cost matrix" if transport._points is None else f"points in {d} dimensions"
+    atoms = transport._atoms()
+    if atoms is None or d > 2:
+        held = "a cost matrix" if atoms is None else f"points in {d} dimensions"
         raise ValueError(
             f"`transport` must be of points in one or two dimensions for {what}, but it is of {held}. "
             "Solve for points on a line or in the plane, or draw the plan: `transport.plot()`."
         )
-    return transport._points
+    return atoms
 
 
 def name_plane(ax: Any) -> None:

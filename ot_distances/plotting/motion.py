@@ -69,12 +69,13 @@ def displacement(transport: Transport, t: float) -> tuple[Array, Array]:
         raise TypeError(f"`t` must be a number, but it is {t!r}. Pass a time from 0 to 1.")
     if not 0 <= t <= 1:
         raise ValueError(f"`t` must lie in [0, 1], but it is {t}. 0 is at x, 1 at y.")
-    if transport._points is None:
+    atoms = transport._atoms()
+    if atoms is None:
         raise ValueError(
             "`transport` must be of points, but it is of a cost matrix, in which nothing lies between row and column. "
             "Solve for the points: solve(x, y)."
         )
-    x, y = transport._points
+    x, y = atoms
     rows, cols, mass = entries(transport)
     return (1 - t) * x[rows] + t * y[cols], mass
 

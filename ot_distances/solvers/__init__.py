@@ -78,21 +78,26 @@ def _not_on_device(problem: TransportProblem) -> str | None:
     cost = problem.cost
     if not isinstance(cost, OnDevice):
         return "the data must lie on a GPU, as cupy arrays and CUDA tensors do"
-    if isinstance(cost, DeviceMatrix) and cost.shift:
+    if isinstance(cost, DeviceMatrix) and not cost.ordinary:
         return "the costs must be of normal magnitude"
     return _not_uniform(problem)
 
 
-def _large(problem: TransportProblem) -> bool:
+def pays_on_device(shape: tuple[int, ...]) -> bool:
     """Where the device is the faster: a smaller problem is solved before it has made its first rounds."""
-    return min(problem.shape) >= DEVICE_ROWS
+    return min(shape) >= DEVICE_ROWS
 
 
 SOLVERS: dict[str, Solver] = {
     "identity": Solver("identity", "equal measures: nothing moves, the cost is exactly 0", _different),
     "1d": Solver("line", "sort and merge cumulative masses, O((n + m) log(n + m))", _off_the_line),
     "bottleneck": Solver("bottleneck", "p = inf: maximum flows at radii that close in on it", _not_bottleneck),
-    "device": Solver("device", "uniform weights, n = m, data on a GPU: auction, exact finish", _not_on_device, _large),
+    "device": Solver(
+        "device",
+        "uniform weights, n = m, data on a GPU: auction, exact finish",
+        _not_on_device,
+        lambda problem: pays_on_device(problem.shape),
+    ),
     "multiscale": Solver("multiscale", "large point clouds, any weights, no cost matrix", _no_cloud, _large_cloud),
     "assignment": Solver("assignment", "shortest augmenting paths and auction, uniform weights, n = m", _not_uniform),
     "network_simplex": Solver("network_simplex", "primal network simplex on int64 masses, any weights", _bottleneck),

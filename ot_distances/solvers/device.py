@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .assignment import match as match_on_host
 from .candidate_graph import NOISE, search, settle
 from .device_auction import DeviceAuction
 from .device_costs import DeviceCloud, DeviceMatrix, OnDevice
+from .multiscale import multiscale
 
 # Columns that the finish has for each row, and room for more where some are equally good.
 CANDIDATES, LONGEST = 12, 24
@@ -33,7 +35,7 @@ def match_matrix(backend: Backend, matrix: Any, sign: float) -> tuple[DeviceMatr
     n, m = matrix.shape
     turned = n > m or (n == m and matrix.flags.f_contiguous and not matrix.flags.c_contiguous)
     cost = DeviceMatrix(backend, backend.xp.ascontiguousarray(matrix.T if turned else matrix), sign)
-    matching = None if cost.exponent else match(cost)
+    matching = match(cost) if cost.ordinary else None
     return None if matching is None else (cost, turned, matching)
 
 
@@ -42,11 +44,13 @@ def device(problem: TransportProblem) -> Flow:
 
     Notes
     -----
-    Where the auction leads nowhere, the costs are copied and the matching is left to the host.
+    Where the auction leads nowhere, costs or points are copied and the matching is left to the host.
     """
     cost = problem.cost
     check = problem.watch.check
     matching = match(cost, check) if isinstance(cost, OnDevice) else None
+    if matching is None and isinstance(cost, DeviceCloud):
+        return multiscale(replace(problem, cost=cost.on_host()))
     if matching is None:
         matching = match_on_host(cost.matrix(), check=check)
     everyone = np.arange(len(matching.u))

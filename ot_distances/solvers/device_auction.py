@@ -130,7 +130,8 @@ class DeviceAuction:
         self.col_of_row[rows] = -1
         self.row_of_col[cheap] = -1
         self.prices[:] = xp.where(self.row_of_col < 0, xp.maximum(self.prices, level), self.prices)
-        self.queue[counts[FREE] : counts[FREE] + len(rows)] = rows
+        free = int(counts[FREE])
+        self.queue[free : free + len(rows)] = rows
         counts[FREE] += len(rows)
         return True
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import to_numpy
 from .._device import Backend
-from ..costs import DenseCost, PointCost, rounded_down
+from ..costs import VANISHING, DenseCost, PointCost, rounded_down
 from ..problem import Array
 from .cloud import folding
 
@@ -27,6 +27,12 @@ BY_PRODUCTS, BLOCK_ENTRIES = 9, 2**26
 
 # Rows of a tile, as candidate_lists.cu has them.
 ROWS = 8
+
+# Threads of a block that looks up pairs.
+PAIR_THREADS = 128
+
+# Largest entries of float32 matrices between which sums of prices neither overflow nor vanish.
+SINGLE = 2.0**-90, 2.0**110
 
 # Parts that sums over rows are cut into.
 PARTS = 64
@@ -87,6 +93,25 @@ class DeviceCost:
         total, allowed = to_numpy(sums.sum(axis=0)), to_numpy(counts.sum(axis=0))
         return total / np.maximum(allowed, 1), allowed
 
+    def entries(self, rows: Array, cols: Array) -> Array:
+        xp = self.backend.xp
+        costs = xp.empty(len(rows))
+        if len(rows):
+            where = xp.asarray(rows.astype(np.int32)), xp.asarray(cols.astype(np.int32))
+            blocks = min(-(-len(rows) // PAIR_THREADS), self.backend.multiprocessors * RESIDENT)
+            self.backend.launch(
+                "candidate_lists", f"pair_costs<{self.accessor}>", blocks, PAIR_THREADS,
+                (*self.pairs[:2], np.int64(len(rows)), *self.pairs[2:], *where, costs),
+            )  # fmt: skip
+        return to_numpy(costs)
+
+    def on_host(self) -> DenseCost | PointCost:
+        """The same cost, copied."""
+        raise NotImplementedError("a cost on a device says how it is copied")
+
+    def matrix(self) -> Array:
+        return self.on_host().matrix()
+
     def _by_row(self, kernel: str, rows: int, *arguments: Any) -> None:
         threads = _threads(self.shape[1])
         blocks = max(1, min(rows, self.backend.multiprocessors * RESIDENT // threads))
@@ -109,6 +134,13 @@ class DeviceMatrix(DeviceCost, DenseCost):
         self.accessor = f"Matrix<{'float' if single else 'double'}>"
 
     @property
+    def ordinary(self) -> bool:
+        """Whether no entry has to be scaled. Floats must also stay clear of numbers that a device takes for 0."""
+        largest = max(map(abs, self.range()))
+        single = self.number == np.float32
+        return not self.shift and (not single or largest == 0 or SINGLE[0] < largest < SINGLE[1])
+
+    @property
     def pairs(self) -> tuple[Any, ...]:
         zero = np.int32(0)
         return self.values, self.values, np.int32(self.shape[1]), zero, zero, np.float64(self.sign)
@@ -120,13 +152,6 @@ class DeviceMatrix(DeviceCost, DenseCost):
     def on_host(self) -> DenseCost:
         return DenseCost(to_numpy(self.values), self.sign, shift=self.shift)
 
-    def matrix(self) -> Array:
-        return self.on_host().matrix()
-
-    def entries(self, rows: Array, cols: Array) -> Array:
-        xp = self.backend.xp
-        return self._scaled(to_numpy(self.values[xp.asarray(rows), xp.asarray(cols)]))
-
     def absolute_error(self, rows: Array, cols: Array) -> float:
         return 0.0
 
@@ -137,7 +162,7 @@ class DeviceMatrix(DeviceCost, DenseCost):
 
 
 class DeviceCloud(DeviceCost, PointCost):
-    """The cost between points, computed on the device wherever all pairs are asked about."""
+    """The cost between points that lie on the device: only single points of them come to the host."""
 
     number = np.float64
 
@@ -151,8 +176,34 @@ class DeviceCloud(DeviceCost, PointCost):
     @cached_property
     def pairs(self) -> tuple[Any, ...]:
         xp, (fold, power) = self.backend.xp, folding(self)
-        x, y = xp.asarray(self.x), xp.asarray(np.ascontiguousarray(self.y.T))
-        return x, y, np.int32(self.shape[1]), np.int32(self.x.shape[1]), np.int32(fold), np.float64(power)
+        y = xp.ascontiguousarray(self.y.T)
+        return self.x, y, np.int32(self.shape[1]), np.int32(self.x.shape[1]), np.int32(fold), np.float64(power)
+
+    @property
+    def T(self) -> DeviceCloud:
+        return DeviceCloud(self.backend, super().T)
+
+    def on_host(self) -> PointCost:
+        cost = PointCost(to_numpy(self.x), to_numpy(self.y), self.metric, self.p, self.exponent)
+        cost.rounded = self.rounded
+        return cost
+
+    def select(self, rows: Array, cols: Array) -> PointCost:
+        xp = self.backend.xp
+        x, y = to_numpy(self.x[xp.asarray(rows)]), to_numpy(self.y[xp.asarray(cols)])
+        return PointCost(x, y, self.metric, self.p, self.exponent)
+
+    def entries(self, rows: Array, cols: Array) -> Array:
+        costs = super().entries(rows, cols)
+        lost = np.flatnonzero(costs < VANISHING)
+        if len(lost) and len(lost := lost[self._apart(rows[lost], cols[lost])]):  # squares too small for floats
+            few = np.arange(len(lost))
+            costs[lost] = self.select(rows[lost], cols[lost]).entries(few, few)
+        return costs
+
+    def _apart(self, rows: Array, cols: Array) -> Array:
+        xp = self.backend.xp
+        return to_numpy((self.x[xp.asarray(rows)] != self.y[xp.asarray(cols)]).any(axis=1))
 
     def _minima(self, arguments: tuple[Any, ...]) -> None:
         if self.x.shape[1] < BY_PRODUCTS:
@@ -166,7 +217,7 @@ class DeviceCloud(DeviceCost, PointCost):
         if fold != 0 or d < BY_PRODUCTS:
             return None
         centre = self.y.mean(axis=0)
-        x, y = (xp.asarray((side - centre).astype(np.float32)) for side in (self.x, self.y))
+        x, y = ((side - centre).astype(np.float32) for side in (self.x, self.y))
         try:
             full = xp.empty((n, m), np.float32)
         except MemoryError:

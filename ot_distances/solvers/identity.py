@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._arrays import to_numpy
 from ..costs import PointCost
 from ..problem import Array, Flow, TransportProblem
 
@@ -21,8 +22,9 @@ def equal_atoms(problem: TransportProblem) -> tuple[Array, Array] | None:
         return None
     if (cost.x.max(axis=0) != cost.y.max(axis=0)).any() or problem.row_mass.max() != problem.col_mass.max():
         return None  # most measures differ at a glance
-    rows, cols = (
-        np.lexsort((mass, *points.T)) for points, mass in ((cost.x, problem.row_mass), (cost.y, problem.col_mass))
-    )
-    same = (cost.x[rows] == cost.y[cols]).all() and (problem.row_mass[rows] == problem.col_mass[cols]).all()
+    if not isinstance(cost.x, np.ndarray) and (np.sort(cost.x, axis=0) != np.sort(cost.y, axis=0)).any():
+        return None  # points of a device are copied only where their coordinates agree on each axis
+    x, y = to_numpy(cost.x), to_numpy(cost.y)
+    rows, cols = (np.lexsort((mass, *points.T)) for points, mass in ((x, problem.row_mass), (y, problem.col_mass)))
+    same = (x[rows] == y[cols]).all() and (problem.row_mass[rows] == problem.col_mass[cols]).all()
     return (rows, cols) if same else None
