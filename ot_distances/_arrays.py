@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Literal
 
@@ -21,6 +22,10 @@ EXTRAS = {
     "tqdm": "ot_distances[torch]",
     "PIL": "Pillow",
 }
+
+
+# Entries of a part of a large array that is worked on at a time.
+PART_ENTRIES = 2**28
 
 
 def library(*arrays: Any) -> Library:
@@ -55,6 +60,13 @@ def require(name: str, why: str) -> ModuleType:
         top = name.partition(".")[0]
         wanted = EXTRAS.get(top, top)
         raise ImportError(f"{why} needs the package {top!r}: pip install '{wanted}'") from error
+
+
+def parts(array: Any) -> Iterator[tuple[int, Any]]:
+    """(first row, rows) in slices of at most so many entries: not all of CuPy's functions can count beyond 2**31."""
+    step = max(1, PART_ENTRIES * len(array) // max(1, array.size))
+    for start in range(0, len(array), step):
+        yield start, array[start : start + step]
 
 
 def to_numpy(array: Any) -> np.ndarray:

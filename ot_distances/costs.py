@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import to_numpy
+from ._arrays import parts, to_numpy
 from .problem import Array, GroundCost, NotConverged
 
 UNIT_ROUNDOFF = 2.0**-53
@@ -188,15 +188,22 @@ class DenseCost(_Blockwise):
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:
-        finite = self.values[np.isfinite(self.values)] if self.forbids else self.values
-        if not finite.size:
+        low, high = np.inf, -np.inf
+        for _, part in parts(self.values):
+            least, greatest = part, part
+            if self.forbids:
+                finite = np.isfinite(part)
+                least, greatest = (np.where(finite, part, limit) for limit in (np.inf, -np.inf))
+            low, high = min(low, float(least.min())), max(high, float(greatest.max()))
+        if low > high:
             return 0.0, 0.0
-        low, high = float(finite.min()), float(finite.max())
         return (low, high) if self.sign > 0 else (-high, -low)
 
     @cached_property
     def forbids(self) -> bool:
-        return bool(self.values.max() == np.inf if self.sign > 0 else self.values.min() == -np.inf)
+        if self.sign > 0:
+            return any(part.max() == np.inf for _, part in parts(self.values))
+        return any(part.min() == -np.inf for _, part in parts(self.values))
 
     @property
     def T(self) -> DenseCost:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import to_numpy
+from ._arrays import parts, to_numpy
 from .problem import Array, Transport
 
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
@@ -43,10 +43,12 @@ def require_real(array: Any, name: str) -> None:
         raise TypeError(f"`{name}` must be real, but it has dtype {array.dtype}. Pass its real and imaginary parts.")
 
 
-def index_text(name: str, array: Array, bad: Array) -> str:
-    """`name[i, j] = value` of the first entry where `bad` holds."""
+def index_text(name: str, array: Array, bad: Array, start: int = 0) -> str:
+    """`name[i, j] = value` of the first entry where `bad` holds; i counts from `start`."""
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
-    return f"{name}[{', '.join(map(str, index))}] = {array[index]}" if index else f"{name} = {array[()]}"
+    if not index:
+        return f"{name} = {array[()]}"
+    return f"{name}[{', '.join(map(str, (start + index[0], *index[1:])))}] = {array[index]}"
 
 
 def require_finite(array: Array, name: str, cure: str) -> None:
@@ -122,14 +124,15 @@ def cost_values(array: Array, *, forbid: bool = True, sign: float = 1.0) -> Arra
         array = array.astype(np.float64)
     # The sum is finite where every entry is: one fast pass in the ordinary case.
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(array.sum()):
+        if all(np.isfinite(part.sum()) for _, part in parts(array)):
             return array
-    bad = np.isnan(array) | ((array == -np.inf) & (sign > 0))
-    if bad.any():
-        raise ValueError(
-            f"`cost_matrix` must not hold nan or -inf, but {index_text('cost_matrix', array, bad)}. "
-            "Use +inf for a forbidden pair."
-        )
+    for start, part in parts(array):
+        bad = np.isnan(part) | ((part == -np.inf) & (sign > 0))
+        if bad.any():
+            raise ValueError(
+                f"`cost_matrix` must not hold nan or -inf, but {index_text('cost_matrix', part, bad, start)}. "
+                "Use +inf for a forbidden pair."
+            )
     if not forbid:
         require_finite(array, "cost_matrix", "Only linear_assignment and solve_cost know forbidden pairs.")
     return np.where(np.isinf(array), -np.inf, array) if sign < 0 else array

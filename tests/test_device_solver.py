@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from test_assignment import FAMILIES, check
 
 import ot_distances as ot
-from ot_distances import _resident, assignment, solvers
+from ot_distances import _arrays, _resident, assignment, solvers
 from ot_distances._arrays import to_numpy
 from ot_distances._device import Cuda
 from ot_distances.costs import PointCost
@@ -327,6 +327,19 @@ def test_the_gate_judges_costs_on_the_device(backend):
         ot.solve_cost(backend.xp.asarray(np.ones((2, 5, 5))))
     with pytest.raises(TypeError, match=r"`cost_matrix` must be real"):
         ot.linear_assignment(backend.xp.asarray(bad.astype(complex)))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_large_array_is_looked_at_in_parts(backend, monkeypatch, sign, rng):
+    """Some of CuPy's functions count in 32 bits."""
+    monkeypatch.setattr(_arrays, "PART_ENTRIES", 30)
+    cost = sign * np.where(rng.random((17, 12)) < 0.8, rng.random((17, 12)) - 0.5, np.inf)
+    there = matrix_on(backend, cost, sign)
+    finite = np.sort(sign * cost[np.isfinite(cost)])
+    assert there.forbids and there.range() == (finite[0], finite[-1])
+    cost[14, 5] = np.nan
+    with pytest.raises(ValueError, match=r"cost_matrix\[14, 5\] = nan"):
+        ot.linear_assignment(backend.xp.asarray(cost), maximize=sign < 0)
 
 
 def test_impossible_problems_are_told_as_on_the_host(backend, monkeypatch):
