@@ -36,6 +36,9 @@ VANISHING = 2.0**-960
 # nothing is compiled for it.
 LINE_ENTRIES = 2**17
 
+# From so many coordinate differences on compiled code takes them; for fewer nobody waits for the compiler.
+DIFFERENCES = 2**20
+
 # From here on compiled passes over a matrix pay, and so many entries are read between two chances for Ctrl-C.
 DENSE_ENTRIES, SLICE_ENTRIES = 2**18, 2**26
 
@@ -330,13 +333,26 @@ class PointCost(_Blockwise):
     def _columns(self) -> Array:
         return np.ascontiguousarray(self.y.T)  # (d, m)
 
+    @cached_property
+    def _matrix(self) -> Array:
+        return super().matrix()
+
+    def matrix(self) -> Array:
+        """Made once: the proof reads what the solver read."""
+        return self._matrix
+
     def block(self, start: int, stop: int) -> Array:
-        value = np.zeros((stop - start, self.shape[1]))
-        difference = np.empty_like(value)
-        reduce = METRICS[self.metric].reduce
-        for k in range(self.x.shape[1]):
-            np.subtract(self.x[start:stop, k, None], self._columns[k], out=difference)
-            reduce(value, difference)
+        (n, m), row = self.shape, METRICS[self.metric]
+        value = np.zeros((stop - start, m))
+        if n * self._columns.size >= DIFFERENCES:
+            from .kernels.distances import fold_differences
+
+            fold_differences(self.x[start:stop], self._columns, row.fold, value)
+        else:
+            difference = np.empty_like(value)
+            for k in range(self.x.shape[1]):
+                np.subtract(self.x[start:stop, k, None], self._columns[k], out=difference)
+                row.reduce(value, difference)
 
         def pairs(places: Array) -> tuple[Array, Array]:
             rows, cols = np.divmod(places, self.shape[1])
@@ -386,6 +402,8 @@ class PointCost(_Blockwise):
 
     def row_transform(self, g: Array) -> Array:
         n, m = self.shape
+        if "_matrix" in vars(self):
+            return DenseCost(self._matrix, shift=0).row_transform(g)
         if n * m <= (LINE_ENTRIES if self.x.shape[1] == 1 else CLOUD_ENTRIES):
             return super().row_transform(g)
         if self.x.shape[1] > 1:

@@ -543,3 +543,28 @@ def test_whole_weights_move_whole_masses(rng):
     columns[0] = 6  # 61 in all: no sum of scaled weights is exact
     plan = ot.solve_cost(rng.random((61, 12)), np.ones(61), columns).plan
     assert set(plan.data) == {1.0}
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock", "chebyshev"])
+@pytest.mark.parametrize("d", [1, 3, 40])
+def test_compiled_blocks_of_costs_are_those_of_numpy(rng, monkeypatch, metric, d):
+    from ot_distances import costs
+
+    x, y = rng.normal(size=(70, d)), rng.normal(size=(1100, d))  # more than one tile of columns, the last a part
+    x[5] = y[7]
+    told = costs.PointCost(x, y, metric, 1.5).block(3, 64)
+    monkeypatch.setattr(costs, "DIFFERENCES", 0)
+    np.testing.assert_array_equal(costs.PointCost(x, y, metric, 1.5).block(3, 64), told)
+
+
+@pytest.mark.parametrize("method", ["assignment", "network_simplex", "lp"])
+def test_solver_and_proof_share_one_matrix_that_nobody_writes_to(rng, method):
+    from ot_distances import costs
+    from ot_distances.solvers import solve_problem
+    from ot_distances.wasserstein import transport_problem
+
+    cost = costs.PointCost.scaled(*rng.normal(size=(2, 60, 3)), "euclidean", 2.0)
+    before = cost.matrix().copy()
+    solve_problem(transport_problem(cost, None, None), method, 1e-9)
+    assert cost.matrix() is cost.matrix()
+    np.testing.assert_array_equal(cost.matrix(), before)

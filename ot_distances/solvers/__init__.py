@@ -67,10 +67,9 @@ def _large_cloud(problem: TransportProblem) -> bool:
     n, m = problem.shape
     if isinstance(problem.cost, FunctionCost):
         return True
-    if problem.start is not None:  # to mend a plan takes the cheapest pairs of each point, and no others
-        return n * m > WARM**2
     d = problem.cost.x.shape[1] if isinstance(problem.cost, PointCost) else 0
-    crossing = next(size for dimension, size in CROSSINGS[problem.is_assignment] if d <= dimension)
+    mended = problem.is_assignment or problem.start is not None
+    crossing = next(size for dimension, size in CROSSINGS[mended] if d <= dimension)
     return n * m > crossing**2
 
 
@@ -104,14 +103,12 @@ SOLVERS: dict[str, Solver] = {
     "lp": Solver("linear_program", "the explicit linear program by HiGHS, small problems", _bottleneck),
 }
 
-# Points on each side from which on "multiscale" is the faster, up to a dimension: for equal weights (True) or others.
+# Points on each side from which on "multiscale" is the faster, up to a dimension: for equal weights or from a given
+# start (True), and for others.
 CROSSINGS = {
     False: ((2, 600), (3, 1_300), (np.inf, 3_000)),
     True: ((2, 2_500), (3, 3_500), (np.inf, 10_000)),
 }
-
-# The same from a given start.
-WARM = 200
 
 # Rows and columns from which on a GPU is the faster: by a model of its speed, not by measurement.
 DEVICE_ROWS = 1000
