@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from ot_distances.certificate import certify
 from ot_distances.costs import PointCost
-from ot_distances.kernels import candidates, kd_tree
+from ot_distances.kernels import candidates, flow_auction, kd_tree, network_simplex
 from ot_distances.kernels.c_transform import c_transform
 from ot_distances.problem import Watch
 from ot_distances.solvers import level_matching
+from ot_distances.solvers.basis import tree_arcs
+from ot_distances.solvers.candidate_graph import graph_of
 from ot_distances.solvers.cloud import Cloud, folding, ordered
 from ot_distances.solvers.multiscale import multiscale
 from ot_distances.wasserstein import ground_cost, transport_problem
@@ -278,3 +280,48 @@ def test_a_start_from_the_last_potentials_gives_the_same_answer(rng, weighted, p
     cold, _ = solved(moved, y, a, b, p=p)
     warm, _ = solved(moved, y, a, b, p=p, start=flow)
     assert warm.cost == pytest.approx(cold.cost, rel=1e-12)
+
+
+def unequal(n, rng):
+    """Two clouds in tree order with unequal masses, and what a level of the descent knows of them at its start."""
+    parts = []
+    for count in (n, 3 * n // 4):
+        points = rng.normal(size=(count, 2))
+        points = points[ordered(points, np.empty(0, np.intp))]
+        cuts = np.sort(rng.choice(10**9, count - 1, replace=False))
+        mass = np.diff(cuts, prepend=0, append=10**9)
+        parts.append(Cloud(points, mass, np.empty(0, np.intp), 0, 1.0, Watch()))
+    return *parts, np.zeros(len(parts[1]))
+
+
+def test_auction_of_masses_keeps_its_books_and_its_prices_within_eps(rng):
+    x, y, v = unequal(400, rng)
+    rows, cols = np.repeat(np.arange(400), 300), np.tile(np.arange(300), 400)
+    graph, eps, flow = graph_of(x, y, rows, cols), 1e-3, np.zeros(len(rows), np.int64)
+    row_left, col_left, u = x.mass.copy(), y.mass.copy(), np.zeros(400)
+    row_eps, col_eps = np.full(400, eps), np.full(300, eps)
+    flow_auction.take_back(*graph.by_row, row_eps, u, v, flow, row_left, col_left)
+    by_row, by_col = (*graph.by_row, np.arange(graph.arcs)), (*graph.by_col, graph.arc)
+    bids = flow_auction.auction(by_row, by_col, x.mass, y.mass, flow, row_left, col_left, row_eps, col_eps, u, v, 10**7)
+    sent = flow.reshape(400, 300)
+    assert bids < 10**7 and (row_left == 0).all() and (col_left == 0).all() and (sent >= 0).all()
+    np.testing.assert_array_equal(sent.sum(1), x.mass)
+    np.testing.assert_array_equal(sent.sum(0), y.mass)
+    reduced = graph.by_row[2].reshape(400, 300) - u[:, None] - v
+    assert reduced.min() >= -2 * eps and reduced[sent > 0].max() <= 2 * eps
+
+
+def test_breaking_cycles_leaves_a_forest_that_carries_the_same_masses(rng):
+    rows, cols, sent = rng.integers(40, size=600), rng.integers(30, size=600), rng.integers(5, size=600)
+    tree = np.zeros((70, network_simplex.FIELDS), np.int64)
+    tree[:, network_simplex.PARENT] = tree[:, network_simplex.MARK] = -1
+    network_simplex.plant(40, rows, cols, sent, tree, *np.empty((2, 70), np.int64))
+    tails, heads, child = tree_arcs(tree, 40)
+    mass = tree[child, network_simplex.FLOW]
+    assert (mass > 0).all()
+    for node in range(70):  # every path ends at a root
+        for _ in range(70):
+            node = tree[node, network_simplex.PARENT] if node >= 0 else node
+        assert node == -1
+    np.testing.assert_array_equal(np.bincount(tails, mass, 40), np.bincount(rows, sent, 40))
+    np.testing.assert_array_equal(np.bincount(heads, mass, 30), np.bincount(cols, sent, 30))

@@ -42,56 +42,62 @@ def reroot(tree, top, parent, flow, cost, last):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def greedy_start(tails, heads, row_left, col_left, tree):
-    """Send all that is left along the arcs, one after the other; the arcs used form a forest.
+def send_greedily(tails, heads, row_left, col_left, sent):
+    """Send all that is left along the arcs, one after the other.
 
-    An arc with flow uses up its row, its column or both: the one used up is a leaf from then on and becomes the child.
-    Modifies `row_left`, `col_left` and `tree`.
+    Modifies `row_left`, `col_left` and `sent`.
     """
-    n = row_left.shape[0]
     for e in range(tails.shape[0]):
-        i, j = tails[e], heads[e]
-        flow = min(row_left[i], col_left[j])
-        if flow == 0:
-            continue
-        row_left[i] -= flow
-        col_left[j] -= flow
-        child, parent = (i, n + j) if row_left[i] == 0 else (n + j, i)
-        tree[child, PARENT], tree[child, FLOW] = parent, flow
+        flow = min(row_left[tails[e]], col_left[heads[e]])
+        row_left[tails[e]] -= flow
+        col_left[heads[e]] -= flow
+        sent[e] = flow
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def connect(col_start, col_rows, tree, root, tops, begin, members, queue):
+def connect(col_start, col_rows, col_costs, limits, tree, root, tops, begin, members, queue):
     """Join the trees of the forest to that of `root` by arcs without flow, found breadth first from its columns.
 
-    `col_start`, `col_rows` list candidate arcs by column. Each arc joins a row of a new tree (the child) to a reached
-    column: strongly feasible. What no candidate reaches hangs at the root itself. `tops` holds the root of the tree of
-    each node; members[begin[top] : begin[top + 1]] are its nodes. Modifies `tree` and `tops`, uses `queue`.
+    `col_start`, `col_rows`, `col_costs` list candidate arcs by column, tried up to each of the `limits` in turn. Each
+    joins a row of a new tree (the child) to a reached column: strongly feasible. What none reaches hangs at the root
+    itself. `tops` holds the root of the tree of each node; members[begin[top] : begin[top + 1]] are its nodes.
+    Modifies `tree` and `tops`, uses `queue`.
     """
     n = tops.shape[0] - (col_start.shape[0] - 1)
-    queue[0] = tops[root]
-    head, filled = 0, 1
+    queue[0], filled = tops[root], 1
     reached = queue[0]  # what is joined has the top of the root
-    for candidate in range(n + 1):
-        while head < filled:
-            top = queue[head]
-            head += 1
-            for t in range(begin[top], begin[top + 1]):
-                column = members[t]
-                if column < n:
-                    continue
-                for e in range(col_start[column - n], col_start[column - n + 1]):
-                    i = col_rows[e]
-                    if tops[i] != reached:
-                        queue[filled] = tops[i]
-                        filled += 1
-                        _join(tops, begin, members, tops[i], reached)
-                        reroot(tree, i, column, 0, 0, -1)
-        if candidate < n and tops[candidate] != reached:
-            queue[filled] = tops[candidate]
-            filled += 1
-            _join(tops, begin, members, tops[candidate], reached)
-            reroot(tree, candidate, root, 0, 0, -1)
+    for limit in limits:
+        filled = _reach(col_start, col_rows, col_costs, limit, tree, tops, begin, members, queue, 0, filled)
+    for i in range(n):
+        if tops[i] != reached:
+            queue[filled] = tops[i]
+            _join(tops, begin, members, tops[i], reached)
+            reroot(tree, i, root, 0, 0, -1)
+            filled = _reach(
+                col_start, col_rows, col_costs, np.inf, tree, tops, begin, members, queue, filled, filled + 1
+            )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _reach(col_start, col_rows, col_costs, limit, tree, tops, begin, members, queue, head, filled):
+    """Join what the trees in queue[head:filled] reach by arcs up to the limit; returns the new end of the queue."""
+    n = tops.shape[0] - (col_start.shape[0] - 1)
+    reached = tops[queue[0]]
+    while head < filled:
+        top = queue[head]
+        head += 1
+        for t in range(begin[top], begin[top + 1]):
+            column = members[t]
+            if column < n:
+                continue
+            for e in range(col_start[column - n], col_start[column - n + 1]):
+                i = col_rows[e]
+                if tops[i] != reached and col_costs[e] <= limit:
+                    queue[filled] = tops[i]
+                    filled += 1
+                    _join(tops, begin, members, tops[i], reached)
+                    reroot(tree, i, column, 0, 0, -1)
+    return filled
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -286,6 +292,44 @@ def _send(tree, n, i, j, apex):
             tree[node, FLOW] += flow if node < n else -flow
             node = tree[node, PARENT]
     return flow, leaving, by_row
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plant(n, tails, heads, sent, tree, tops, size):
+    """Make the arcs that carry flow a forest, sending it around their cycles until these break.
+
+    Modifies `tree`, of roots only; uses `tops` and `size`.
+    """
+    for node in range(tree.shape[0]):
+        tops[node], size[node] = node, 1
+    mark = 0
+    for e in range(tails.shape[0]):
+        if sent[e] == 0:
+            continue
+        i, j = tails[e], n + heads[e]
+        one, other = _top(tops, i), _top(tops, j)
+        if one == other:
+            mark += 2
+            flow, leaving, by_row = _send(tree, n, i, j, _apex(tree, i, j, mark))
+            child, parent = (i, j) if by_row else (j, i)
+            reroot(tree, child, parent, sent[e] + flow, 0, leaving)
+            continue
+        smaller, larger, child, parent = (one, other, i, j) if size[one] < size[other] else (other, one, j, i)
+        reroot(tree, child, parent, sent[e], 0, -1)
+        tops[smaller] = larger
+        size[larger] += size[smaller]
+    for node in range(tree.shape[0]):
+        if tree[node, FLOW] == 0:
+            tree[node, PARENT] = -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _top(tops, node):
+    """The root of the tree of a node; halves the way there."""
+    while tops[node] != node:
+        tops[node] = tops[tops[node]]
+        node = tops[node]
+    return node
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

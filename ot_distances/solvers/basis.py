@@ -67,8 +67,44 @@ def forest_order(rows: Array, cols: Array, n: int, m: int) -> tuple[Array, Array
     return np.minimum(child, parent), np.maximum(child, parent) - n
 
 
-def join(tree: Array, root: int, col_start: Array, col_rows: Array) -> None:
-    """Make a forest one tree with this root, along candidate arcs by column where it can be; modifies `tree`."""
+def starting_tree(
+    row_left: Array, col_left: Array, arcs: tuple[Array, Array, Array], sent: tuple[Array, Array, Array]
+) -> Array:
+    """A strongly feasible basis that holds the flow `sent`, (rows, cols, mass), but for its cycles.
+
+    The masses left are sent along the `arcs`, (tails, heads, reduced costs), the least cost first, then by the
+    north-west corner rule; arcs of little cost and no flow join the pieces. Modifies `row_left` and `col_left`.
+    """
+    from ..kernels import network_simplex as kernel
+
+    n, m = len(row_left), len(col_left)
+    tails, heads, costs = arcs
+    open_arcs = np.flatnonzero((row_left[tails] > 0) & (col_left[heads] > 0))
+    order = open_arcs[np.argsort(costs[open_arcs], kind="stable")]
+    near = filled(tails[order], heads[order], row_left, col_left)
+    far = filled(*north_west(row_left, col_left), row_left, col_left)
+    rows, cols, mass = map(np.concatenate, zip(sent, near, far))
+    tree = np.zeros((n + m, kernel.FIELDS), np.int64)
+    tree[:, kernel.PARENT] = tree[:, kernel.MARK] = -1
+    kernel.plant(n, rows, cols, mass, tree, *np.empty((2, n + m), np.int64))
+    root = n
+    kernel.reroot(tree, root, -1, 0, 0, -1)
+    _join(tree, root, n, arcs)
+    return tree
+
+
+def filled(rows: Array, cols: Array, row_left: Array, col_left: Array) -> tuple[Array, Array, Array]:
+    """The flow, (rows, cols, mass), when all that is left is sent along the pairs in their order."""
+    from ..kernels import network_simplex as kernel
+
+    sent = np.empty(len(rows), np.int64)
+    kernel.send_greedily(rows, cols, row_left, col_left, sent)
+    some = np.flatnonzero(sent)
+    return rows[some], cols[some], sent[some]
+
+
+def _join(tree: Array, root: int, n: int, arcs: tuple[Array, Array, Array]) -> None:
+    """Make a forest one tree with this root, along arcs of little cost where it can be; modifies `tree`."""
     from ..kernels import network_simplex as kernel
 
     nodes = np.arange(len(tree))
@@ -77,7 +113,15 @@ def join(tree: Array, root: int, col_start: Array, col_rows: Array) -> None:
         tops = tops[tops]
     members = np.argsort(tops, kind="stable")
     begin = np.searchsorted(tops[members], np.arange(len(tree) + 1))
-    kernel.connect(col_start, col_rows, tree, root, tops, begin, members, nodes)
+    if begin[tops[root] + 1] - begin[tops[root]] == len(tree):
+        return
+    tails, heads, costs = arcs
+    by_col = np.argsort(heads, kind="stable")
+    col_start = np.searchsorted(heads[by_col], np.arange(len(tree) - n + 1))
+    ranks = len(tree) * np.array([1, 2, 4])
+    ranks = ranks[ranks < len(costs)]
+    limits = np.append(np.partition(costs, ranks)[ranks], np.inf)
+    kernel.connect(col_start, tails[by_col], costs[by_col], limits, tree, root, tops, begin, members, nodes)
 
 
 def pivot_to_optimum(

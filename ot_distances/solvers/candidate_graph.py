@@ -29,6 +29,7 @@ class Graph:
 
     by_row: tuple[Array, Array, Array]
     by_col: tuple[Array, Array, Array]
+    arc: Array  # where each arc by column stands by row
 
     @property
     def arcs(self) -> int:
@@ -54,7 +55,7 @@ def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
     sparse_assignment.transpose(indptr, heads, colptr, tails, arc)
     # The pairs were put together from parts that are still there, and sorted in a copy.
     x.watch.holds(rows, cols, rows, cols, rows, heads, cost, tails, arc, cost)
-    return Graph((indptr, heads, cost), (colptr, tails, cost[arc]))
+    return Graph((indptr, heads, cost), (colptr, tails, cost[arc]), arc)
 
 
 class Lists:

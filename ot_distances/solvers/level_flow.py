@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..problem import Array
-from .basis import forest_order, join, north_west, pivot_to_optimum, tree_arcs
+from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs
 from .candidate_graph import CANDIDATES, NOISE, Lists, graph_of, listed
 from .cloud import Cloud
+
+# Steps of eps in units of the spacing, bids that each may take for each point, and bids between two looks at the clock.
+STEPS = (0.3, 0.1)
+BIDS_EACH = 8
+BIDS = 1_000_000
 
 
 class FlowLevel:
@@ -27,9 +32,14 @@ class FlowLevel:
             self.v = np.minimum(v, cols.least)
             pairs.append(cols.pairs()[::-1])
         self.graph = graph_of(x, y, *map(np.concatenate, zip(*pairs)))
+        row_left, col_left = x.mass.copy(), y.mass.copy()
+        if warm:
+            sent = filled(*forest_order(*spare, len(x), len(y)), row_left, col_left)
+        else:
+            sent = self._auction(rows.spacing, cols.spacing, row_left, col_left)
         # Costs are reduced by these potentials once and for all; the basis is kept in them.
         self.base_u, self.base_v = self.u.copy(), self.v.copy()
-        self.tree = self._starting_tree(forest_order(*spare, len(x), len(y)) if warm else None)
+        self.tree = starting_tree(row_left, col_left, self._arcs(), sent)
 
     def _reduced(self, rows: Array, cols: Array, cost: Array) -> Array:
         return (cost - self.base_u[rows]) - self.base_v[cols]
@@ -39,25 +49,34 @@ class FlowLevel:
         tails, (_, heads, cost) = self.graph.tails, self.graph.by_row
         return tails, heads, self._reduced(tails, heads, cost)
 
-    def _starting_tree(self, first: tuple[Array, Array] | None) -> Array:
-        """A strongly feasible basis: greedy along `first`, then by reduced cost, the rest in tree order."""
-        from ..kernels import network_simplex as kernel
+    def _auction(
+        self, row_spacing: Array, col_spacing: Array, row_left: Array, col_left: Array
+    ) -> tuple[Array, Array, Array]:
+        """Better potentials, and a flow, (rows, cols, mass), that is nearly optimal and nearly all.
 
-        n, m = len(self.x), len(self.y)
-        tree = np.zeros((n + m, kernel.FIELDS), np.int64)
-        tree[:, kernel.PARENT] = -1
-        row_left, col_left = self.x.mass.copy(), self.y.mass.copy()
-        if first is not None:
-            kernel.greedy_start(*first, row_left, col_left, tree)
-        if row_left.any():
-            tails, heads, costs = self._arcs()
-            order = np.argsort(costs, kind="stable")
-            kernel.greedy_start(tails[order], heads[order], row_left, col_left, tree)
-            kernel.greedy_start(*north_west(row_left, col_left), row_left, col_left, tree)
-        # Every row ended as the child of a column, so the trees of the forest have columns for roots.
-        root = n + int(np.flatnonzero(tree[n:, kernel.PARENT] < 0)[0])
-        join(tree, root, *self.graph.by_col[:2])
-        return tree
+        Modifies the masses left, `row_left` and `col_left`.
+        """
+        from ..kernels import flow_auction as kernel
+
+        graph, nodes = self.graph, len(self.x) + len(self.y)
+        flow, here = np.zeros(graph.arcs, np.int64), np.arange(graph.arcs)
+        by_row, by_col = (*graph.by_row, here), (*graph.by_col, graph.arc)
+        self.watch.holds(*by_row, *by_col, flow, flow)
+        for step in STEPS:
+            kernel.take_back(*graph.by_row, step * row_spacing, self.u, self.v, flow, row_left, col_left)
+            bids = BIDS_EACH * nodes
+            while bids > 0:
+                budget = min(bids, BIDS)
+                made = kernel.auction(
+                    by_row, by_col, self.x.mass, self.y.mass, flow, row_left, col_left, step * row_spacing,
+                    step * col_spacing, self.u, self.v, budget,
+                )  # fmt: skip
+                bids -= made if made == budget else bids
+                self.watch.check()
+        indptr, heads, cost = graph.by_row
+        self.u = np.minimum.reduceat(cost - self.v[heads], indptr[:-1])
+        used = np.flatnonzero(flow)
+        return graph.tails[used], heads[used], flow[used]
 
     def optimise(self) -> None:
         """Pivot to the optimum of the candidates, price all pairs, add what violates, repeat."""

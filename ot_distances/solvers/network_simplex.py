@@ -9,7 +9,7 @@ import numpy as np
 from ..costs import DenseCost, made_bytes, require_memory
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
-from .basis import NOISE, forest_order, join, north_west, pivot_to_optimum, tree_arcs, tree_potential
+from .basis import NOISE, filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
 
 # Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
 FULL_ARCS = 2**14
@@ -90,7 +90,9 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
 
     n, m = matrix.shape
     small, start, check = n * m <= FULL_ARCS, problem.start, problem.watch.check
-    first = None if start is None else forest_order(start.rows, start.cols, n, m)
+    first = np.empty(0, np.intp), np.empty(0, np.intp)
+    if start is not None:
+        first = forest_order(start.rows, start.cols, n, m)
     if start is not None and np.isfinite(start.g).all() and start.g.any():
         g0 = start.g
         f0 = (matrix - g0).min(axis=1)
@@ -99,13 +101,15 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
         g0 = (matrix - f0[:, None]).min(axis=0)
     else:
         f0, g0, pairs = _resampled(problem, matrix)
-        first = pairs if first is None else first
+        first = pairs if start is None else first
 
     def reduced(rows: Array, cols: Array) -> Array:
         return (matrix[rows, cols] - f0[rows]) - g0[cols]
 
     near = _least_arcs(matrix, f0, g0)
-    tree = _starting_tree(problem, near, first)
+    row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
+    sent = filled(*first, row_left, col_left)
+    tree = starting_tree(row_left, col_left, (near.tails, near.heads, near.costs), sent)
     arcs = _all_arcs(matrix, f0, g0) if small else near
     # What was made for this; beyond small problems, a second matrix while potentials are sought.
     size = made_bytes(problem.cost, matrix) + (3 if small else 1) * matrix.nbytes
@@ -172,28 +176,6 @@ def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
     rows, cols = np.divmod(keys, m)
     start = np.searchsorted(rows, np.arange(n + 1))
     return _Arcs(start, cols, (matrix[rows, cols] - f0[rows]) - g0[cols])
-
-
-def _starting_tree(problem: TransportProblem, near: _Arcs, first: tuple[Array, Array] | None) -> Array:
-    """A strongly feasible basis: greedy along `first`, then by reduced cost; the rest by the north-west corner rule."""
-    from ..kernels import network_simplex as kernel
-
-    n, m = problem.shape
-    tree = np.zeros((n + m, kernel.FIELDS), np.int64)
-    tree[:, kernel.PARENT] = -1
-    row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
-    if first is not None:
-        kernel.greedy_start(*first, row_left, col_left, tree)
-    order = np.argsort(near.costs, kind="stable")
-    tails, heads = near.tails[order], near.heads[order]
-    kernel.greedy_start(tails, heads, row_left, col_left, tree)
-    kernel.greedy_start(*north_west(row_left, col_left), row_left, col_left, tree)
-
-    root = n
-    kernel.reroot(tree, root, -1, 0, 0, -1)
-    by_col = np.argsort(heads, kind="stable")
-    join(tree, root, np.searchsorted(heads[by_col], np.arange(m + 1)), tails[by_col])
-    return tree
 
 
 def _add_violated(matrix: Array, f0: Array, g0: Array, potential: Array, arcs: _Arcs) -> bool:
