@@ -21,7 +21,7 @@ from .solvers import pays_on_device
 from .solvers.assignment import market_of
 from .solvers.device_batch import MOST_COLUMNS, MOST_ROWS, match_batch
 from .solvers.market import Market, solve
-from .solvers.small_assignment import GAP, SLOTS, SMALL, match_small, prove
+from .solvers.small_assignment import GAP, LONGEST, PLAIN, SLOTS, SMALL, match_one, match_small, prove
 
 RTOL = 1e-9
 
@@ -78,7 +78,8 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
     9.0
     """
     sign = -1.0 if maximize else 1.0
-    if type(cost_matrix) is np.ndarray and cost_matrix.ndim == 2 and cost_matrix.dtype.kind == "f" and device is None:
+    own = type(cost_matrix) is np.ndarray and device is None
+    if own and cost_matrix.ndim == 2 and cost_matrix.dtype.kind in "fiub":
         return _one(cost_matrix, sign)
     if isinstance(cost_matrix, (list, tuple)):
         shapes = {one.shape if getattr(one, "ndim", 0) == 2 else None for one in cost_matrix}
@@ -100,7 +101,7 @@ def _like(found: Assignment, value: Any) -> Assignment:
 
 def _here(array: Array, sign: float) -> Any:
     if array.ndim != 3:
-        return _one(array, sign)
+        return _one(array if array.ndim == 2 else measures.cost_matrix(array), sign)
     _require_entries(array)
     return _many(array, sign)
 
@@ -140,16 +141,15 @@ def _require_entries(array: Any) -> None:
 
 def _one(array: Array, sign: float) -> Assignment:
     """One problem; a small one in a single compiled call."""
-    if array.ndim == 2 and 0 < array.shape[0] <= array.shape[1] and _small(array.shape) and _plain(array):
-        cols, numbers, irregular = match_small(array[None], sign)
-        if not irregular:
-            n, found = len(array), numbers[0]
-            cost, lower, upper, gap = found[:SLOTS].tolist()
-            if gap <= RTOL:
-                u, v = found[SLOTS : SLOTS + n], found[SLOTS + n :]
-                return Assignment(np.arange(n), cols[0], cost, u, v, lower, upper, gap)
-    if array.ndim != 2 or 0 in array.shape:
+    n, m = array.shape
+    if n == 0 or m == 0:
         measures.cost_matrix(array)  # says what is wrong
+    if n <= LONGEST >= m and (n <= SMALL or m <= SMALL):
+        plain = n <= m and array.dtype in PLAIN and array.flags.carray
+        cols, numbers, gap = match_one(array if plain else _plain(array if n <= m else array.T), sign)
+        if gap <= RTOL:
+            found = Assignment.packed(cols, numbers)
+            return found if n <= m else _across(found)
     market = market_of(array, sign)
     if not market.survey.numbers:
         market = market_of(measures.cost_matrix(array, sign=sign), sign)
@@ -158,26 +158,23 @@ def _one(array: Array, sign: float) -> Assignment:
         return _certified(market)
 
 
-def _small(shape: tuple[int, ...]) -> bool:
-    return min(shape) <= SMALL and max(shape) <= 2 * SMALL
-
-
-def _plain(array: Array) -> bool:
-    return (array.dtype == np.float64 or array.dtype == np.float32) and array.flags.c_contiguous
+def _plain(array: Array) -> Array:
+    """The same numbers as the compiled call for small problems reads them."""
+    kind = array.dtype if array.dtype in PLAIN else np.float64
+    return np.require(array, kind, "CAW")
 
 
 def _many(array: Array, sign: float) -> Any:
     """A batch: small problems by threads over them, others one after the other, each by all threads."""
-    if not _small(array.shape[1:]):
+    n, m = array.shape[1:]
+    if min(n, m) > SMALL or max(n, m) > LONGEST:
         return _one_by_one(array, sign)
-    turned = array.shape[1] > array.shape[2]
-    wide = array.transpose(0, 2, 1) if turned else array
-    wide = np.ascontiguousarray(wide, dtype=array.dtype if array.dtype == np.float32 else np.float64)
-    cols, numbers, irregular = match_small(wide, sign, measures.threads(None))
-    if irregular or not (numbers[:, GAP] <= RTOL).all():
+    costs = _plain(array if n <= m else array.transpose(0, 2, 1))
+    cols, numbers, gap = match_small(costs, sign, measures.threads(None))
+    if not gap <= RTOL:
         return _one_by_one(array, sign)
-    n = cols.shape[1]
-    return _batch(np, cols, numbers[:, SLOTS : SLOTS + n], numbers[:, SLOTS + n :], numbers, turned)
+    k = SLOTS + min(n, m)
+    return _batch(np, cols, numbers[:, SLOTS:k], numbers[:, k:], numbers, n > m)
 
 
 def _batch(xp: Any, cols: Any, u: Any, v: Any, numbers: Array, turned: bool) -> Assignment:
@@ -209,13 +206,17 @@ def _certified(market: Market) -> Assignment:
 
 def _result(cols: Array, proof: tuple[float, float, float, float, Array, Array], turned: bool) -> Assignment:
     """What is proven of a matching of rows to `cols`, which are columns to rows for the user if `turned`."""
-    rows, (cost_sum, lower, upper, gap, u, v) = np.arange(len(cols)), proof
+    cost, lower, upper, gap, u, v = proof
     if not gap <= RTOL:
         raise NotConverged(_apart(min(lower, upper), max(lower, upper), gap), min(lower, upper), max(lower, upper))
-    if turned:
-        rows = np.argsort(cols)
-        rows, cols, u, v = cols[rows], rows, v, u
-    return Assignment(rows, cols, cost_sum, u, v, lower, upper, gap)
+    found = Assignment(np.arange(len(cols)), cols, cost, u, v, lower, upper, gap)
+    return _across(found) if turned else found
+
+
+def _across(found: Assignment) -> Assignment:
+    """The same of the transposed problem."""
+    rows = np.argsort(found.cols)
+    return replace(found, rows=found.cols[rows], cols=rows, u=found.v, v=found.u)
 
 
 def _proof_of_scaled(cost: DenseCost, cols: Array, v: Array) -> tuple[float, float, float, float, Array, Array]:

@@ -325,6 +325,27 @@ class Assignment:
     upper: float
     gap: float
 
+    @classmethod
+    def packed(cls, cols: Array, numbers: Array) -> Assignment:
+        """Of rows 0, 1, ... to `cols`; the other fields are made from cost, lower, upper, gap, *u, *v when asked for.
+
+        To make them all takes as long as a small problem.
+        """
+        found = object.__new__(cls)
+        known = found.__dict__
+        known["cols"], known["_numbers"] = cols, numbers
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there, or not there yet."""
+        if name not in Assignment.__annotations__ or "_numbers" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        numbers, n = self.__dict__["_numbers"], len(self.cols)
+        cost, lower, upper, gap = numbers[:4].tolist()
+        u, v = numbers[4 : 4 + n], numbers[4 + n :]
+        self.__dict__.update(rows=np.arange(n), cost=cost, u=u, v=v, lower=lower, upper=upper, gap=gap)
+        return self.__dict__[name]
+
     def __repr__(self) -> str:
         pairs = f"pairs={self.cols.shape[-1]} of {self.u.shape[-1]} x {self.v.shape[-1]}"
         if self.cols.ndim == 2:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
+import pickle
 import signal
 import threading
 import time
@@ -333,3 +336,52 @@ def test_sums_that_overflow_are_not_taken_for_nan():
     cost[3, 5] = np.inf
     found = linear_assignment(cost)
     assert abs(found.cost) <= 1e295
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("shape", [(1, 48), (2, 2), (31, 32), (48, 48), (48, 49), (49, 49), (50, 48), (20, 97)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_both_ways_of_the_compiled_call_agree_with_scipy(family, shape, sign, rng):
+    cost = FAMILIES[family](*shape, rng)
+    given = sign * cost
+    try:
+        best = given[linear_sum_assignment(cost)].sum()
+    except ValueError:
+        with pytest.raises(ValueError, match="must allow a matching"):
+            linear_assignment(given, maximize=sign < 0)
+        return
+    found = linear_assignment(given, maximize=sign < 0)
+    assert found.rows.tolist() == sorted(set(found.rows.tolist())) and len(set(found.cols.tolist())) == min(shape)
+    assert given[found.rows, found.cols].sum() == pytest.approx(best, rel=1e-13, abs=1e-13)
+    assert found.lower <= found.cost <= found.upper and found.gap <= 1e-12
+    allowed = np.isfinite(given)
+    slack = (sign * (given - found.u[:, None] - found.v))[allowed]
+    assert slack.min() >= -1e-13 * np.abs(given[allowed]).max()
+    assert sign * found.u.sum() + sign * found.v.sum() >= sign * best - 1e-9 * max(1, np.abs(given[allowed]).max())
+
+
+@pytest.mark.parametrize("kind", ["int64", "bool", "float16", ">f8", "longdouble", "read-only", "by columns", "tall"])
+def test_small_problems_of_any_kind_take_one_compiled_call(kind, monkeypatch, rng):
+    monkeypatch.setattr(doors, "market_of", lambda *_: pytest.fail("the way for large problems"))
+    cost = rng.integers(0, 2 if kind == "bool" else 50, (30, 20) if kind == "tall" else (20, 30)).astype(float)
+    given = cost.astype(kind) if kind not in ("read-only", "by columns", "tall") else cost.copy()
+    given = np.asfortranarray(given) if kind == "by columns" else given
+    given.flags.writeable = kind != "read-only"
+    found = linear_assignment(given)
+    assert found.cost == cost[linear_sum_assignment(cost)].sum() == cost[found.rows, found.cols].sum()
+    assert found.u.shape == (len(cost),) and (found.u[:, None] + found.v <= cost + 1e-12).all()
+
+
+def test_a_result_keeps_its_fields_however_it_travels(rng):
+    cost = rng.random((5, 7))
+    for found in (linear_assignment(cost), pickle.loads(pickle.dumps(linear_assignment(cost)))):
+        for one in (found, copy.copy(found), copy.deepcopy(found), dataclasses.replace(linear_assignment(cost))):
+            fields = dataclasses.asdict(one)
+            assert list(fields) == ["rows", "cols", "cost", "u", "v", "lower", "upper", "gap"]
+            assert fields["cost"] == found.cost == pytest.approx(cost[found.rows, found.cols].sum(), rel=1e-15)
+            assert fields["u"].shape == (5,) and fields["v"].shape == (7,) and fields["rows"].tolist() == [*range(5)]
+    fresh = linear_assignment(cost)
+    with pytest.raises(AttributeError, match="no attribute 'columns'"):
+        _ = fresh.columns
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        fresh.cost = 0.0

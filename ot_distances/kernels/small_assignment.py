@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .shortest_path import HUGE, LANES, RUNNING, STATE_SLOTS, augment
+from .shortest_path import BIDDING, DONE, HUGE, LANES, PHASE, QUEUED, RUNNING, STATE_SLOTS, augment
+from .survey import columns, row_minima
 
-# What stands before the duals in `numbers`
+# What stands before the duals and the columns in `numbers`
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
 
-# Bids per row before the searches begin.
+# Up to so many columns plain searches are faster than vector instructions.
+FEW = 48
+
+# Bids per row before the searches begin, with more columns.
 BIDS = 4
 
 # Within these magnitudes no sum or difference of costs overflows or loses digits.
@@ -18,66 +22,159 @@ LARGEST, LEAST = 2.0**300, 2.0**-300
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_many(costs, sign, first, last, slack, share, cols, numbers):
-    """Match the rows of problems first .. last - 1 of `costs` (B, n, m), n <= m, at the least sum of sign * cost.
+def solve_one(cost, sign, slack, share, cols, numbers):
+    """Match the rows of `cost` (n, m), n <= m, at the least sum of sign * cost.
 
-    Fills `cols` (B, n) and `numbers` (B, SLOTS + n + m): cost and dual value, let out by the part `slack` of
-    themselves to bounds, their gap relative to the cost or to the part `share` of the duals, and the duals, in the
-    user's sense. Returns how many problems are irregular: an entry is not finite, or the entries are so large or small
-    that they would have to be scaled first. Nothing is filled for these.
+    Fills `cols` (n,) and `numbers` (SLOTS + n + m): cost and dual value, let out by the part `slack` of themselves to
+    bounds, their gap relative to the cost or to the part `share` of the duals; and the duals, in the user's sense.
+    Returns the gap. It is inf, and all else void, where there is no matching, or where entries are no numbers, or so
+    large or small that they would have to be scaled first.
     """
-    n, m = costs.shape[1], costs.shape[2]
-    width = (m + LANES - 1) // LANES * LANES
-    filled = np.empty((n, width), costs.dtype)
-    for i in range(n):
-        for j in range(m, width):
-            filled[i, j] = sign * np.inf
-    v, row_of_col, low = np.empty(width), np.empty(width, np.intp), np.empty(LANES)
-    reals, whole_numbers, state = np.empty((5, width)), np.empty((2, width), np.intp), np.empty(STATE_SLOTS, np.intp)
-    irregular = 0
-    for b in range(first, last):
-        if not _regular(costs[b], filled):
-            irregular += 1
-            continue
-        u = numbers[b, SLOTS : SLOTS + n]
-        for k in range(STATE_SLOTS):
-            state[k] = 0
-        status = RUNNING
-        while status == RUNNING:
-            status = augment(
-                filled, sign, n == m, u, v, cols[b], row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
-            )
-        for j in range(width):
-            v[j] = min(v[j], 0.0) if n < m else v[j]
-        for i in range(n):
-            row = filled[i]
-            for k in range(LANES):
-                low[k] = np.inf
-            for start in range(0, width, LANES):
-                for k in range(LANES):
-                    h = sign * row[start + k] - v[start + k]
-                    low[k] = h if h < low[k] else low[k]
-            u[i] = np.inf
-            for k in range(LANES):
-                u[i] = low[k] if low[k] < u[i] else u[i]
-        for j in range(m):
-            numbers[b, SLOTS + n + j] = v[j]
-        prove(filled, sign, slack, share, cols[b], u, numbers[b, SLOTS + n :], numbers[b])
-    return irregular
+    return _solve(cost, sign, slack, share, cols, numbers, *_workspace(cost, sign))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _regular(cost, filled):
-    """Copy the entries into the first columns of `filled`; False where they are not what the kernel can do."""
-    largest = 0.0
-    for i in range(cost.shape[0]):
-        for j in range(cost.shape[1]):
+def solve_many(costs, sign, first, last, slack, share, cols, numbers):
+    """The same for the problems first .. last - 1 of a batch (B, n, m). Returns the largest gap."""
+    filled, reals, whole_numbers = _workspace(costs[0], sign)
+    worst = 0.0
+    for b in range(first, last):
+        gap = _solve(costs[b], sign, slack, share, cols[b], numbers[b], filled, reals, whole_numbers)
+        worst = max(worst, gap)
+    return worst
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _workspace(cost, sign):
+    n, m = cost.shape
+    width = m if m <= FEW else (m + LANES - 1) // LANES * LANES
+    filled = np.empty((n, width), cost.dtype)
+    for i in range(n):
+        for j in range(m, width):
+            filled[i, j] = sign * np.inf
+    return filled, np.empty((7, width)), np.empty((3, width), np.intp)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve(cost, sign, slack, share, cols, numbers, filled, reals, whole_numbers):
+    n, m = cost.shape
+    u, v, least, row_of_col = numbers[SLOTS : SLOTS + n], reals[5], reals[6], whole_numbers[2]
+    for i in range(n):
+        for j in range(m):
             filled[i, j] = cost[i, j]
-            size = abs(np.float64(cost[i, j]))
-            if not size <= LARGEST:  # nan too
+    if not _regular(filled, sign, m, least, reals[0], reals[1]):
+        return np.inf
+    if m <= FEW:
+        matched = _by_searches(filled, sign, least, u, v, cols, row_of_col, reals[0], whole_numbers)
+    else:
+        matched = _by_bids(filled, sign, n == m, least, u, v, cols, row_of_col, reals, whole_numbers)
+    if not matched:
+        return np.inf
+    for j in range(m):
+        numbers[SLOTS + n + j] = v[j]
+    prove(filled, sign, slack, share, cols, u, numbers[SLOTS + n :], numbers)
+    return numbers[GAP] if numbers[GAP] < np.inf else np.inf  # also for nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _regular(cost, sign, m, least, greatest, total):
+    """Fill `least` with the least of sign * cost in each column; False where entries of the first m are irregular.
+
+    Forbidden pairs, +inf, are regular, but for a column of a square problem without others.
+    """
+    for j in range(cost.shape[1]):
+        least[j], greatest[j], total[j] = np.inf, -np.inf, 0.0
+    columns(cost, sign, 0, cost.shape[0], least, greatest, total)
+    every, largest = 0.0, 0.0
+    for j in range(m):
+        every += total[j]  # nan shows here alone
+        if least[j] < np.inf:
+            largest = max(largest, abs(least[j]), abs(greatest[j]))
+        elif m == cost.shape[0]:
+            return False
+    return every == every and (largest == 0.0 or LEAST <= largest <= LARGEST)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _by_searches(cost, sign, least, u, v, cols, row_of_col, dist, whole_numbers):
+    """Match rows to columns that are least in them, all others by Dijkstra's search; False where there is no matching.
+
+    Fills u, v and `cols`.
+    """
+    n, m = cost.shape
+    left, origin = whole_numbers[0], whole_numbers[1]
+    for j in range(m):
+        v[j], row_of_col[j] = least[j] if n == m else 0.0, -1
+    for i in range(n):
+        cols[i], u[i] = -1, 0.0
+        if n < m:
+            continue
+        for j in range(m):
+            if sign * cost[i, j] == least[j] and row_of_col[j] < 0:
+                cols[i], row_of_col[j] = j, i
+                break
+    for f in range(n):
+        if cols[f] >= 0:
+            continue
+        for j in range(m):
+            dist[j], left[j] = np.inf, j
+        count, i, reached, sink = m, f, 0.0, -1
+        while sink < 0:  # left[:count] are the columns not settled yet
+            nearest, place, base = np.inf, -1, reached - u[i]
+            for k in range(count):
+                j = left[k]
+                d = base + (sign * cost[i, j] - v[j])
+                if d < dist[j]:
+                    dist[j], origin[j] = d, i
+                else:
+                    d = dist[j]
+                if d < nearest or (d == nearest and row_of_col[j] < 0):
+                    nearest, place = d, k
+            if nearest == np.inf:
                 return False
-            largest = max(largest, size)
-    return largest == 0.0 or largest >= LEAST
+            count -= 1
+            j = left[place]
+            left[place], left[count] = left[count], j
+            i, reached = row_of_col[j], nearest
+            if i < 0:
+                sink = j
+        for k in range(count + 1, m):
+            j = left[k]
+            gain = reached - dist[j]
+            v[j] -= gain
+            u[row_of_col[j]] += gain
+        u[f] += reached
+        j, i = sink, -1
+        while i != f:
+            i = origin[j]
+            row_of_col[j] = i
+            j, cols[i] = cols[i], j
+    for i in range(n):
+        low = np.inf
+        for j in range(m):
+            h = sign * cost[i, j] - v[j]
+            low = h if h < low else low
+        u[i] = low
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _by_bids(cost, sign, square, least, u, v, cols, row_of_col, reals, whole_numbers):
+    """The same for more columns: filled up to a multiple of LANES, see shortest_path.augment."""
+    n, m = cost.shape
+    state = np.zeros(STATE_SLOTS, np.intp)
+    for j in range(m):
+        v[j], row_of_col[j] = least[j] if square and j < n else 0.0, -1
+    for i in range(n):
+        u[i], cols[i], whole_numbers[0, i] = 0.0, -1, n - 1 - i
+    state[PHASE], state[QUEUED] = BIDDING, n
+    status = RUNNING
+    while status == RUNNING:
+        status = augment(cost, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE)
+    for i in range(n):
+        u[i] = -np.inf
+    row_minima(cost, sign, v, 0, n, u)
+    return status == DONE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -110,7 +207,7 @@ def prove(cost, sign, slack, share, cols, u, v, bounds):
     primal, dual = primal + primal_rest, dual + dual_rest
     lower, upper = dual - slack * abs(dual), primal + slack * abs(primal)
     scale = max(abs(lower), abs(upper), share * size)
-    bounds[GAP] = (upper - lower) / scale if upper > lower else 0.0
+    bounds[GAP] = 0.0 if upper <= lower else (upper - lower) / scale
     bounds[COST] = sign * min(max(primal, lower), upper)
     bounds[LOWER], bounds[UPPER] = (lower, upper) if sign > 0 else (-upper, -lower)
     if sign < 0:

@@ -12,8 +12,11 @@ from ..certificate import POTENTIAL_SHARE, SUM_SLACK
 from ..problem import Array
 from .market import Market
 
-# Up to this many rows the dense method is the fastest, and its one call short enough for Ctrl-C.
-SMALL = 300
+# What the compiled calls read as it is, and what they write indices to.
+PLAIN, INTP = (np.dtype(np.float64), np.dtype(np.float32)), np.dtype(np.intp)
+
+# Up to this many rows, and so many columns, the dense method is the fastest, and its one call short enough for Ctrl-C.
+SMALL, LONGEST = 300, 600
 
 # Entries of a batch that make another thread worth its start, and that one slice of it may hold.
 ENTRIES_A_THREAD = 100_000
@@ -24,10 +27,10 @@ SLOTS, GAP = 4, 3
 
 
 @cache
-def _kernel() -> Any:
-    from ..kernels.small_assignment import solve_many
+def _solve_one() -> Any:
+    from ..kernels.small_assignment import solve_one
 
-    return solve_many
+    return solve_one
 
 
 def prove(market: Market) -> tuple[float, float, float, float, Array, Array]:
@@ -42,23 +45,30 @@ def prove(market: Market) -> tuple[float, float, float, float, Array, Array]:
     return cost, lower, upper, gap, u, v
 
 
-def match_small(costs: Array, sign: float, threads: int = 1) -> tuple[Array, Array, int]:
-    """(cols, numbers, irregular) for costs (B, n, m), n <= m, C-ordered float32 or float64.
+def match_one(cost: Array, sign: float) -> tuple[Array, Array, float]:
+    """(cols, numbers, gap) for costs (n, m), n <= m, C-ordered and writeable, of a type that is PLAIN.
 
-    `cols` is (B, n); a row of `numbers` holds SLOTS bounds, then u and v. Both are to be believed only where no
-    problem is irregular (not finite, or to be scaled first).
+    `numbers` are SLOTS bounds, u and v. All are to be believed where the gap is finite: without a matching, or with
+    entries that are no numbers or have to be scaled first, it is not.
     """
+    n, m = cost.shape
+    cols, numbers = np.empty(n, INTP), np.empty(SLOTS + n + m)
+    return cols, numbers, _solve_one()(cost, sign, SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
+
+
+def match_small(costs: Array, sign: float, threads: int = 1) -> tuple[Array, Array, float]:
+    """The same for a batch (B, n, m); the gap is the largest."""
+    from ..kernels.small_assignment import solve_many
+
     count, n, m = costs.shape
-    cols, numbers = np.empty((count, n), dtype=np.intp), np.empty((count, SLOTS + n + m))
-    solve = _kernel()
-    if count == 1:
-        return cols, numbers, solve(costs, sign, 0, 1, SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
+    cols, numbers = np.empty((count, n), np.intp), np.empty((count, SLOTS + n + m))
     threads = min(threads, count, 1 + costs.size // ENTRIES_A_THREAD)
     step = max(1, min(-(-count // threads), SLICE_ENTRIES // (n * m)))
 
-    def work(first: int) -> int:
-        last = min(first + step, count)
-        return int(solve(costs, sign, first, last, SUM_SLACK, POTENTIAL_SHARE, cols, numbers))
+    def work(first: int) -> float:
+        return float(
+            solve_many(costs, sign, first, min(first + step, count), SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
+        )
 
     with ThreadPoolExecutor(threads) as pool:
-        return cols, numbers, sum(pool.map(work, range(0, count, step)))
+        return cols, numbers, max(pool.map(work, range(0, count, step)))
