@@ -161,7 +161,7 @@ def _one(array: Array, sign: float) -> Assignment:
 def _plain(array: Array) -> Array:
     """The same numbers as the compiled call for small problems reads them."""
     kind = array.dtype if array.dtype in PLAIN else np.float64
-    return np.require(array, kind, "CAW")
+    return np.require(array, kind, ("C", "A", "W"))
 
 
 def _many(array: Array, sign: float) -> Any:

@@ -39,11 +39,11 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     that is negative, no row allows column -1 - state[TARGET].
     """
     n, m = cost.shape
-    whole = m // LANES * LANES
+    long, whole = m // (4 * LANES) * (4 * LANES), m // LANES * LANES
     dist = reals[0]
     open_v = reals[1]
     # The last columns as arrays of their own: indices from 0, which become vector instructions
-    v_rest, dist_rest, open_rest = v[whole:], dist[whole:], open_v[whole:]
+    v_rest, v_tail, dist_rest, open_rest = v[long:], v[whole:], dist[whole:], open_v[whole:]
     settled_dist = reals[2]
     low = reals[3]
     next_low = reals[4]
@@ -97,18 +97,36 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
         for k in range(LANES):
             low[k] = np.inf
             next_low[k] = np.inf
-        for start in range(0, whole, LANES):
+        for start in range(
+            0, long, 4 * LANES
+        ):  # four blocks at a time, whose two least are the winners of a tournament
             for k in range(LANES):
-                h = sign * row[start + k] - v[start + k]
+                j = start + k
+                a, b = sign * row[j] - v[j], sign * row[j + LANES] - v[j + LANES]
+                c, d = sign * row[j + 2 * LANES] - v[j + 2 * LANES], sign * row[j + 3 * LANES] - v[j + 3 * LANES]
+                a, b = (a, b) if a < b else (b, a)
+                c, d = (c, d) if c < d else (d, c)
+                worse = b if b < d else d
+                h, other = (a, c) if a < c else (c, a)
+                worse = other if other < worse else worse
+                other = low[k] if h < low[k] else h
+                low[k] = h if h < low[k] else low[k]
+                worse = other if other < worse else worse
+                next_low[k] = worse if worse < next_low[k] else next_low[k]
+        row_rest = row[long:]
+        for start in range(0, whole - long, LANES):
+            for k in range(LANES):
+                h = sign * row_rest[start + k] - v_rest[start + k]
                 worse = low[k] if h < low[k] else h
                 low[k] = h if h < low[k] else low[k]
                 next_low[k] = worse if worse < next_low[k] else next_low[k]
-        row_rest = row[whole:]
-        for k in range(m - whole):
-            h = sign * row_rest[k] - v_rest[k]
-            worse = low[k] if h < low[k] else h
-            low[k] = h if h < low[k] else low[k]
-            next_low[k] = worse if worse < next_low[k] else next_low[k]
+        if whole < m:
+            row_tail = row[whole:]
+            for k in range(m - whole):
+                h = sign * row_tail[k] - v_tail[k]
+                worse = low[k] if h < low[k] else h
+                low[k] = h if h < low[k] else low[k]
+                next_low[k] = worse if worse < next_low[k] else next_low[k]
         least, lane, second = np.inf, -1, np.inf
         for k in range(LANES):
             if low[k] < least:

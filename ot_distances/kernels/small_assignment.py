@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from .shortest_path import BIDDING, DONE, HUGE, LANES, PHASE, QUEUED, RUNNING, STATE_SLOTS, augment
-from .survey import columns, row_minima
+from .survey import columns, first_bids, known_minima, row_minima, rows
 
 # What stands before the duals and the columns in `numbers`
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
@@ -15,7 +15,7 @@ COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
 FEW = 48
 
 # Bids per row before the searches begin, with more columns.
-BIDS = 4
+BIDS = 2
 
 # Within these magnitudes no sum or difference of costs overflows or loses digits.
 LARGEST, LEAST = 2.0**300, 2.0**-300
@@ -52,22 +52,22 @@ def _workspace(cost, sign):
     for i in range(n):
         for j in range(m, width):
             filled[i, j] = sign * np.inf
-    return filled, np.empty((7, width)), np.empty((3, width), np.intp)
+    return filled, np.empty((8, width)), np.empty((4, width), np.intp)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solve(cost, sign, slack, share, cols, numbers, filled, reals, whole_numbers):
     n, m = cost.shape
-    u, v, least, row_of_col = numbers[SLOTS : SLOTS + n], reals[5], reals[6], whole_numbers[2]
     for i in range(n):
         for j in range(m):
             filled[i, j] = cost[i, j]
-    if not _regular(filled, sign, m, least, reals[0], reals[1]):
-        return np.inf
+    u, v, row_of_col = numbers[SLOTS : SLOTS + n], reals[5], whole_numbers[2]
     if m <= FEW:
-        matched = _by_searches(filled, sign, least, u, v, cols, row_of_col, reals[0], whole_numbers)
+        matched = _by_searches(filled, sign, u, v, cols, row_of_col, reals, whole_numbers)
+    elif n == m:
+        matched = _square(filled, sign, u, v, cols, row_of_col, reals, whole_numbers)
     else:
-        matched = _by_bids(filled, sign, n == m, least, u, v, cols, row_of_col, reals, whole_numbers)
+        matched = _wide(filled, sign, u, v, cols, row_of_col, reals, whole_numbers)
     if not matched:
         return np.inf
     for j in range(m):
@@ -77,32 +77,38 @@ def _solve(cost, sign, slack, share, cols, numbers, filled, reals, whole_numbers
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _regular(cost, sign, m, least, greatest, total):
-    """Fill `least` with the least of sign * cost in each column; False where entries of the first m are irregular.
-
-    Forbidden pairs, +inf, are regular, but for a column of a square problem without others.
-    """
-    for j in range(cost.shape[1]):
-        least[j], greatest[j], total[j] = np.inf, -np.inf, 0.0
-    columns(cost, sign, 0, cost.shape[0], least, greatest, total)
+def _regular(least, greatest, total):
+    """No sum is nan, which shows an entry that is none, and the finite extremes are of a magnitude to be dealt with."""
     every, largest = 0.0, 0.0
-    for j in range(m):
-        every += total[j]  # nan shows here alone
+    for j in range(total.shape[0]):
+        every += total[j]
+        if greatest[j] > -np.inf:
+            largest = max(largest, abs(greatest[j]))
+    for j in range(least.shape[0]):
         if least[j] < np.inf:
-            largest = max(largest, abs(least[j]), abs(greatest[j]))
-        elif m == cost.shape[0]:
-            return False
+            largest = max(largest, abs(least[j]))
     return every == every and (largest == 0.0 or LEAST <= largest <= LARGEST)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _by_searches(cost, sign, least, u, v, cols, row_of_col, dist, whole_numbers):
-    """Match rows to columns that are least in them, all others by Dijkstra's search; False where there is no matching.
+def _column_minima(cost, sign, m, least, greatest, total):
+    """Fill `least` with the least of sign * cost in each column; False where entries of the first m are irregular."""
+    for j in range(cost.shape[1]):
+        least[j], greatest[j], total[j] = np.inf, -np.inf, 0.0
+    columns(cost, sign, 0, cost.shape[0], least, greatest, total)
+    return _regular(least[:m], greatest[:m], total[:m])
 
-    Fills u, v and `cols`.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _by_searches(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
+    """Match rows to columns that are least in them, all others by Dijkstra's search. Fills u, v and `cols`.
+
+    False where there is no matching, or entries are irregular.
     """
     n, m = cost.shape
-    left, origin = whole_numbers[0], whole_numbers[1]
+    dist, least, left, origin = reals[0], reals[6], whole_numbers[0], whole_numbers[1]
+    if not _column_minima(cost, sign, m, least, reals[1], reals[2]):
+        return False
     for j in range(m):
         v[j], row_of_col[j] = least[j] if n == m else 0.0, -1
     for i in range(n):
@@ -110,7 +116,7 @@ def _by_searches(cost, sign, least, u, v, cols, row_of_col, dist, whole_numbers)
         if n < m:
             continue
         for j in range(m):
-            if sign * cost[i, j] == least[j] and row_of_col[j] < 0:
+            if sign * cost[i, j] == least[j] < np.inf and row_of_col[j] < 0:
                 cols[i], row_of_col[j] = j, i
                 break
     for f in range(n):
@@ -159,21 +165,61 @@ def _by_searches(cost, sign, least, u, v, cols, row_of_col, dist, whole_numbers)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _by_bids(cost, sign, square, least, u, v, cols, row_of_col, reals, whole_numbers):
-    """The same for more columns: filled up to a multiple of LANES, see shortest_path.augment."""
-    n, m = cost.shape
-    state = np.zeros(STATE_SLOTS, np.intp)
-    for j in range(m):
-        v[j], row_of_col[j] = least[j] if square and j < n else 0.0, -1
+def _square(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
+    """The same for more columns, n = m: filled up to a multiple of LANES, see shortest_path.augment."""
+    n, width = cost.shape
+    if not _column_minima(cost, sign, n, v, reals[0], reals[1]):
+        return False
+    for j in range(width):
+        row_of_col[j] = -1
+        if j >= n:
+            v[j] = 0.0
+        elif v[j] == np.inf:  # no row may take this column
+            return False
     for i in range(n):
         u[i], cols[i], whole_numbers[0, i] = 0.0, -1, n - 1 - i
-    state[PHASE], state[QUEUED] = BIDDING, n
-    status = RUNNING
-    while status == RUNNING:
-        status = augment(cost, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE)
+    if not _augment(cost, sign, n, True, u, v, cols, row_of_col, reals, whole_numbers):
+        return False
     for i in range(n):
         u[i] = -np.inf
     row_minima(cost, sign, v, 0, n, u)
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _wide(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
+    """The same for n < m."""
+    n, m = cost.shape
+    least, second, choice = reals[6], reals[7], whole_numbers[3]
+    greatest, total = reals[0, :LANES], reals[1, :LANES]
+    for k in range(LANES):
+        greatest[k], total[k] = -np.inf, 0.0
+    rows(cost, sign, 0, n, choice, least, second, greatest, total)
+    if not _regular(least[:n], greatest, total):
+        return False
+    for j in range(m):
+        v[j], row_of_col[j] = 0.0, -1
+    for i in range(n):
+        u[i], cols[i] = 0.0, -1
+    queued = first_bids(choice[:n], least, second, u, v, cols, row_of_col, whole_numbers[0])
+    if not _augment(cost, sign, queued, False, u, v, cols, row_of_col, reals, whole_numbers):
+        return False
+    for i in range(n):
+        u[i] = -np.inf
+    known_minima(cost, sign, v, cols, choice, least, second, u)
+    row_minima(cost, sign, v, 0, n, u)
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _augment(cost, sign, queued, square, u, v, cols, row_of_col, reals, whole_numbers):
+    state = np.zeros(STATE_SLOTS, np.intp)
+    state[PHASE], state[QUEUED] = BIDDING, queued
+    status = RUNNING
+    while status == RUNNING:
+        status = augment(
+            cost, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * cost.shape[0], HUGE, HUGE
+        )
     return status == DONE
 
 
