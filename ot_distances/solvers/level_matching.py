@@ -152,10 +152,12 @@ class Assignment:
     def _close(self, graph: Graph) -> bool:
         visits = MAX_VISITS * len(self.x) * max(LARGE, len(self.x)) // LARGE
         for _ in range(MAX_ROUNDS):
+            # Prices v only fall below: pairs that are no arcs cost a row no less than where its list ended.
+            feasible = np.maximum(self.u, self.rows.limit)
             visits = settle(graph.by_row, *self._state, visits, self.watch.check)
             if visits <= 0:
                 break
-            tails, heads = self._violated()
+            tails, heads = self._violated(np.flatnonzero((self.u > feasible) | (self.row_match < 0)))
             if len(tails) == 0:
                 return True
             before, graph = graph.arcs, graph.extended(self.x, self.y, tails, heads)
@@ -163,21 +165,28 @@ class Assignment:
                 return bool((self.row_match >= 0).all())
         return False
 
-    def _violated(self) -> tuple[Array, Array]:
-        """Arcs of negative reduced cost; mends the potentials on the side where fewer points have them."""
+    def _violated(self, which: Array) -> tuple[Array, Array]:
+        """Arcs of negative reduced cost, which only the rows `which` can have.
+
+        Mends the potentials on the side where fewer points have them, so that they are feasible for all pairs.
+        """
         free = self.row_match < 0
         other = np.where(free, 0.0, self.v[self.row_match])
         noise = 2 * NOISE * (np.abs(self.u) + np.abs(other))
-        rows = self.y.nearest(self.x.points, self.v, CANDIDATES, limits=np.where(free, np.inf, self.u - noise))
-        bad_rows = np.flatnonzero(rows.found)
+        limits = np.where(free, np.inf, self.u - noise)[which]
+        rows = self.y.nearest(self.x.points, self.v, CANDIDATES, which, limits)
+        violated = np.flatnonzero(rows.found)
+        bad_rows, least = which[violated], rows.value[violated, 0]
+        asked, heads = listed(rows, violated)
+        tails = which[asked]
         if len(bad_rows) * FEW_VIOLATED <= len(free) or free.any():
-            self.u[bad_rows] = rows.value[bad_rows, 0]
-            return listed(rows, bad_rows)
+            self.u[bad_rows] = least
+            return tails, heads
         cols = self.x.nearest(self.y.points, self.u, CANDIDATES, limits=self.v - noise[self.col_match])
         bad_cols = np.flatnonzero(cols.found)
         if len(bad_rows) <= len(bad_cols):
-            self.u[bad_rows] = rows.value[bad_rows, 0]
+            self.u[bad_rows] = least
         else:
             self.v[bad_cols] = cols.value[bad_cols, 0]
-        (tails, heads), (more_heads, more_tails) = listed(rows, bad_rows), listed(cols, bad_cols)
+        more_heads, more_tails = listed(cols, bad_cols)
         return np.concatenate((tails, more_tails)), np.concatenate((heads, more_heads))
