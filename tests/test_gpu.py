@@ -129,6 +129,34 @@ def test_points(d, p, cp, rng):
     assert ot.solve(cp.asarray(x), cp.asarray(y), p=p).method == "device"
 
 
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("shape", [(50, 20, 2), (40, 128, 3), (3, 512, 2), (10, 64, 1), (6, 100, 20), (2, 1100, 2)])
+def test_batches_of_clouds(shape, p, cp, rng):
+    x, y = rng.standard_normal((2, *shape))
+    there = ot.wasserstein(cp.asarray(x), cp.asarray(y), p=p)
+    assert isinstance(there, cp.ndarray)
+    assert there.get() == pytest.approx(ot.wasserstein(x, y, p=p), rel=1e-9)
+
+
+def test_what_is_solved_on_the_host_comes_back(cp, rng):
+    x, y = rng.standard_normal((2, 1200, 3))
+    a = rng.random(1200)
+    for options, there in (({"a": a}, {"a": cp.asarray(a)}), ({"p": np.inf}, {"p": np.inf})):
+        found = ot.wasserstein(cp.asarray(x), cp.asarray(y), **there)
+        assert isinstance(found, cp.ndarray)
+        assert float(found) == pytest.approx(ot.wasserstein(x, y, **options), rel=1e-9)
+
+
+def test_subnormal_floats_keep_their_value(cp, rng):
+    """CuPy compiles with -ftz=true, under which an ordinary conversion to float64 makes them 0."""
+    costs = (rng.integers(1, 2**20, (4, 30, 30)) * 2.0**-149).astype(np.float32)
+    found = ot.linear_assignment(cp.asarray(costs))
+    assert found.cost.get().tolist() == ot.linear_assignment(costs).cost.tolist()
+    large = np.float32(1.0) * rng.integers(0, 2, (1100, 1100)).astype(np.float32)
+    large[:550] *= np.float32(2.0**-140)
+    agree(ot.linear_assignment(cp.asarray(large)), large)
+
+
 def test_cost_matrices(cp, rng):
     cost = cdist(rng.random((1200, 2)), rng.random((1200, 2)))
     there = ot.solve_cost(cp.asarray(cost))
@@ -238,7 +266,12 @@ def test_memory_is_given_back(cp, rng):
     batch = cp.asarray(rng.random((500, 64, 64)))
     x, y = cp.asarray(rng.random((2000, 2))), cp.asarray(rng.random((2000, 2)))
     pool = cp.get_default_memory_pool()
-    calls = (lambda: ot.linear_assignment(cost), lambda: ot.linear_assignment(batch), lambda: ot.wasserstein(x, y))
+    calls = (
+        lambda: ot.linear_assignment(cost),
+        lambda: ot.linear_assignment(batch),
+        lambda: ot.wasserstein(x, y),
+        lambda: ot.wasserstein(x.reshape(20, 100, 2), y.reshape(20, 100, 2)),
+    )
     for call in calls:
         call()  # what the first call keeps, kernels, is no array
         gc.collect()

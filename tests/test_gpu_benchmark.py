@@ -17,7 +17,15 @@ from benchmarks import gpu_assignment
 from ot_distances import _resident, solvers
 from ot_distances.solvers import device_auction
 
-SMALL = {"WARM_UP": [8], "BATCHES": [(3, 8)], "POINTS": [24], "LEFT_FREE": [0.2], "REPEATS": 1, "COPIED": 2**10}
+SMALL = {
+    "WARM_UP": [8],
+    "BATCHES": [(3, 8)],
+    "POINTS": [24],
+    "CLOUDS": [(2, 8, 3)],
+    "LEFT_FREE": [0.2],
+    "REPEATS": 1,
+    "COPIED": 2**10,
+}
 
 
 class Device(distant.Device):
@@ -69,23 +77,53 @@ def stand_in(monkeypatch):
     return xp
 
 
+def records_of(folder):
+    return [json.loads(line) for line in (folder / "gpu_assignment.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.skipif(COMPILER is None, reason="needs g++")
 def test_the_whole_run_writes_records_tables_and_a_figure(stand_in, tmp_path, capsys):
-    gpu_assignment.main(argparse.Namespace(n=[20, 26], families=["uniform", "2-D"], minutes=5.0, out=tmp_path))
-    head, *records = [json.loads(line) for line in (tmp_path / "gpu_assignment.jsonl").read_text().splitlines()]
-    assert head["device"] == "fibers" and head["copy_bytes_per_second"] > 0
+    args = argparse.Namespace(n=[20, 26], families=["uniform", "2-D"], minutes=0.0, out=tmp_path)
+    gpu_assignment.main(args)
+    assert [record["device"] for record in records_of(tmp_path)] == ["fibers"]  # no time for more
+    args.minutes = 5.0
+    gpu_assignment.main(args)
+    head, *records = records_of(tmp_path)
+    assert head["copy_bytes_per_second"] > 0
     by_suite = {suite: [r for r in records if r["suite"] == suite] for suite in {r["suite"] for r in records}}
     assert by_suite.keys() == {"one matrix", "batch", "points", "first timings"}
+    assert records[0]["suite"] == "first timings" and len({*map(gpu_assignment.key, records)}) == len(records)
     for suite in ("one matrix", "batch"):
         done = [record for record in by_suite[suite] if "seconds" in record]
         assert {record["family"] for record in done} == {"uniform", "2-D"}
         assert all(record["off"] <= 1e-9 for record in done)
         assert len({record["solver"] for record in done}) >= 4
         assert {r["skipped"] for r in by_suite[suite] if "skipped" in r} == {"not installed"}
+    assert {(r["family"], r["count"]) for r in by_suite["points"]} == {("2-D", 1), ("3-D", 2)}
+    assert all(record["off"] <= 1e-9 for record in by_suite["points"] if "CPU" in record["solver"])
+    assert {"2-D points", "uniform"} == {record["family"] for record in by_suite["first timings"]}
     page = (tmp_path / "gpu_assignment.md").read_text()
     assert "fibers, driver 13020" in page and "wrong" not in page
-    assert page.count("\n| uniform |") == 3 and "## First timings, n = 26" in page
+    assert page.count("\n| uniform |") == 3 and "## First timings" in page
     assert (tmp_path / "gpu_assignment.png").stat().st_size > 1000
+
+
+def test_a_run_goes_on_where_the_last_one_ended(tmp_path, capsys):
+    clock = gpu_assignment.Clock(1.0)
+    head = {"device": "a", "driver": 1, "cores": 1, "date": "", "versions": {}, "copy_bytes_per_second": 1.0}
+    done, late, broken = (
+        {"suite": "one matrix", "family": "uniform", "n": n, "count": 1, "solver": "SciPy"} for n in (10, 20, 30)
+    )
+    book = gpu_assignment.Book(tmp_path, head, clock)
+    book.add({**done, "seconds": 1.0})
+    book.add({**late, "skipped": "would take some 90 s"})
+    book.add({**broken, "skipped": "failed: RuntimeError: no"})
+    again = gpu_assignment.Book(tmp_path, head, clock)
+    assert [again.wants(record) for record in (done, late, broken)] == [False, True, False]
+    assert clock.foreseen(late) == 8.0
+    assert not gpu_assignment.Book(tmp_path, head, gpu_assignment.Clock(0.0)).wants(late)
+    with pytest.raises(SystemExit, match=r"gpu_assignment\.jsonl is of a\. Name another folder"):
+        gpu_assignment.Book(tmp_path, head | {"device": "b"}, clock)
 
 
 def test_wrong_answers_are_marked(stand_in):
@@ -104,12 +142,15 @@ def test_wrong_answers_are_marked(stand_in):
     )
 
 
-def test_what_would_take_too_long_is_skipped_with_its_reason(stand_in):
+def test_what_would_take_too_long_is_skipped_with_its_reason(stand_in, tmp_path, capsys):
     clock = gpu_assignment.Clock(1.0)
-    clock.took("SciPy, one core", "uniform", 1000, 10.0)
     problem = {"suite": "one matrix", "family": "uniform", "n": 4000, "count": 1}
+    clock.took({**problem, "n": 1000, "solver": "SciPy, one core", "seconds": 10.0})
     solvers = {"SciPy, one core": gpu_assignment.ONE["SciPy, one core"]}
-    (record,) = gpu_assignment.compare(None, clock, problem, Distant(np.zeros((2, 2))), solvers)
+    head = {"device": "a", "driver": 1, "cores": 1, "date": "", "versions": {}, "copy_bytes_per_second": 1.0}
+    book = gpu_assignment.Book(tmp_path, head, clock)
+    gpu_assignment.compare(gpu_assignment.Cuda(), book, problem, lambda: Distant(np.eye(2)), solvers)
+    (record,) = book.records.values()
     assert record["skipped"] == "would take some 640 s"
 
 
