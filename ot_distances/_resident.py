@@ -67,8 +67,10 @@ def _stream(cuda: Any, value: Any, number: int) -> Any:
     """The stream that torch works on there; CuPy's own is current as it is."""
     if library(value) != "torch":
         return nullcontext()
-    torch = sys.modules["torch"]
-    return cuda.ExternalStream(torch.cuda.current_stream(number).cuda_stream, number)
+    stream = sys.modules["torch"].cuda.current_stream(number)
+    if hasattr(cuda.Stream, "from_external") and hasattr(stream, "__cuda_stream__"):  # newer releases of both
+        return cuda.Stream.from_external(stream)
+    return cuda.ExternalStream(stream.cuda_stream, number)
 
 
 def view(backend: Backend, value: Any, read: Callable[[Any], Any] = to_numpy) -> Any:

@@ -353,13 +353,13 @@ def _transports(
     if all((side.ndim if hasattr(side, "ndim") else measures.real_array(side, "x").ndim) != 3 for side in (x, y)):
         result = solve(x, y, a, b, n_jobs=n_jobs, progress=progress, time_limit=time_limit, **options)
         return Solved(np.array([result.value]), lambda: [result], False)
-    solved = None
+    solved, workers = None, measures.threads(n_jobs)
     if a is None and b is None and _resident.on_gpu(x, y):
         solved = _batch_there(x, y, watch=_watch(False, time_limit), **options)
     if solved is None:
         batch = _batch(x, y, a, b)
         watches, results = [_watch(False, time_limit) for _ in batch], []
-        with ThreadPoolExecutor(measures.threads(n_jobs)) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             try:
                 for result in pool.map(lambda one, watch: _solve(*one, watch=watch, **options), batch, watches):
                     results.append(result)
@@ -376,13 +376,13 @@ def _transports(
 def _batch_there(x: Any, y: Any, *, watch: Watch, p: float, metric: Metric, method: str, rtol: float) -> Solved | None:
     """A batch of uniform clouds on a GPU, in one launch or one after the other; None where it is the host's."""
     shape, other = (tuple(getattr(side, "shape", ())) for side in (x, y))
-    if len(shape) != 3 or other != shape or method not in ("auto", "device") or callable(metric) or p == np.inf:
+    if len(shape) != 3 or 0 in shape or other != shape or callable(metric) or p == np.inf:
         return None
     if pays_on_device(shape[1:2]):
         one = partial(_solve, a=None, b=None, p=p, metric=metric, method=method, rtol=rtol)
         results = [one(*sides, watch=replace(watch)) for sides in zip(x, y)]
         return Solved(np.array([one.value for one in results]), lambda: results, True)
-    if shape[1] > MOST_ROWS:
+    if shape[1] > MOST_ROWS or method not in ("auto", "device"):
         return None
     with _resident.visit(x, y) as visited:
         backend = cast(Backend, visited)

@@ -107,6 +107,17 @@ class Device:
         pass
 
 
+class Stream:
+    """What another library's stream becomes."""
+
+    entered: ClassVar[list[tuple[int, int]]] = []
+
+    @classmethod
+    def from_external(cls, stream: Any) -> Any:
+        cls.entered.append(stream.__cuda_stream__())
+        return nullcontext()
+
+
 RUNTIME = SimpleNamespace(getDevice=lambda: 0, getDeviceCount=lambda: 2)
 NAMES = (
     "arange",
@@ -134,7 +145,7 @@ cupy = SimpleNamespace(
     ndarray=Distant,
     asarray=_asarray,
     from_dlpack=lambda value: Distant(np.from_dlpack(value)),
-    cuda=SimpleNamespace(runtime=RUNTIME, Device=Device, ExternalStream=lambda stream, number: nullcontext()),
+    cuda=SimpleNamespace(runtime=RUNTIME, Device=Device, Stream=Stream),
     **{name: _far(getattr(np, name)) for name in NAMES},
 )
 

@@ -7,6 +7,7 @@ run there too (pytest -m gpu).
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -564,7 +565,8 @@ def tensors(backend, monkeypatch):
         is_cuda = property(lambda self: True)
         device = property(lambda self: torch.device("cpu", 0))
 
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda number: SimpleNamespace(cuda_stream=7))
+    stream = SimpleNamespace(cuda_stream=7, __cuda_stream__=lambda: (0, 7))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda number: stream)
     return lambda array: torch.as_tensor(array).as_subclass(Claiming)
 
 
@@ -588,6 +590,20 @@ def test_tensors_on_a_device(tensors, monkeypatch, rng):
     for some in (sides[0].requires_grad_(), sides[1]), moved:
         ot.wasserstein(*some, p=2).sum().backward()
     assert moved[0].grad.cpu().numpy() == pytest.approx(sides[0].grad.numpy(), rel=1e-9)
+
+
+@pytest.mark.parametrize("release", [13, 14])
+def test_work_is_queued_on_the_stream_of_torch(tensors, backend, monkeypatch, release, rng):
+    if isinstance(backend, Cuda):
+        pytest.skip("test_gpu.py does this with a real one")
+    if release == 13:
+        old = SimpleNamespace(entered=[])
+        monkeypatch.setattr(cupy.cuda, "Stream", old)
+        call = lambda pointer, number: old.entered.append((number, pointer)) or nullcontext()  # noqa: E731
+        monkeypatch.setattr(cupy.cuda, "ExternalStream", call, raising=False)
+    cupy.cuda.Stream.entered.clear()
+    ot.linear_assignment(tensors(rng.random((9, 9))))
+    assert cupy.cuda.Stream.entered == [(0, 7)]
 
 
 def test_tensors_of_the_host_come_back_as_tensors(rng):
