@@ -14,6 +14,9 @@ STEPS = (0.3, 0.1)
 BIDS_EACH = 8
 BIDS = 1_000_000
 
+# Where 1 row in FEW_VIOLATED or fewer has them, arcs of negative reduced cost are not sought from the columns as well.
+FEW_VIOLATED = 20
+
 
 class FlowLevel:
     """A level of general masses: potentials u, v and a basis tree, improved in place."""
@@ -103,11 +106,11 @@ class FlowLevel:
         self.u, self.v = self.base_u + potential[:n], self.base_v + potential[n:]
 
     def _violated(self) -> tuple[Array, Array]:
-        """Arcs of negative reduced cost, from both sides."""
+        """Arcs of negative reduced cost, from both sides where there are many; none if there is none at all."""
         rows = self.y.nearest(self.x.points, self.v, CANDIDATES, limits=self.u - self._noise(self.u, self.v, 0))
         bad = np.flatnonzero(rows.found)
-        if len(bad) == 0:
-            return bad, bad
+        if len(bad) * FEW_VIOLATED <= len(self.x):
+            return listed(rows, bad)
         cols = self.x.nearest(self.y.points, self.u, CANDIDATES, limits=self.v - self._noise(self.v, self.u, 1))
         tails, heads = listed(rows, bad)
         more_heads, more_tails = listed(cols, np.flatnonzero(cols.found))
