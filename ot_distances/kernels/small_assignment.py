@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from .shortest_path import BIDDING, DONE, HUGE, LANES, PHASE, QUEUED, RUNNING, STATE_SLOTS, augment
-from .survey import columns, first_bids, known_minima, row_minima, rows
+from .survey import columns, row_minima
 
 # What stands before the duals and the columns in `numbers`
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
@@ -30,46 +30,50 @@ def solve_one(cost, sign, slack, share, cols, numbers):
     Returns the gap. It is inf, and all else void, where there is no matching, or where entries are no numbers, or so
     large or small that they would have to be scaled first.
     """
-    return _solve(cost, sign, slack, share, cols, numbers, *_workspace(cost, sign))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def solve_many(costs, sign, first, last, slack, share, cols, numbers):
-    """The same for the problems first .. last - 1 of a batch (B, n, m). Returns the largest gap."""
-    filled, reals, whole_numbers = _workspace(costs[0], sign)
-    worst = 0.0
-    for b in range(first, last):
-        gap = _solve(costs[b], sign, slack, share, cols[b], numbers[b], filled, reals, whole_numbers)
-        worst = max(worst, gap)
-    return worst
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _workspace(cost, sign):
     n, m = cost.shape
-    width = m if m <= FEW else (m + LANES - 1) // LANES * LANES
+    square, few = n == m, m <= FEW
+    width = m if few else (m + LANES - 1) // LANES * LANES
     filled = np.empty((n, width), cost.dtype)
+    reals, whole_numbers = np.empty((7, width)), np.empty((3, width), np.intp)
+    greatest, total, v, least = reals[0], reals[1], reals[5], reals[6]
+    queue, row_of_col, u = whole_numbers[0], whole_numbers[2], numbers[SLOTS : SLOTS + n]
+    for j in range(width):
+        v[j], row_of_col[j], least[j], greatest[j], total[j] = 0.0, -1, np.inf, -np.inf, 0.0
     for i in range(n):
-        for j in range(m, width):
-            filled[i, j] = sign * np.inf
-    return filled, np.empty((8, width)), np.empty((4, width), np.intp)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _solve(cost, sign, slack, share, cols, numbers, filled, reals, whole_numbers):
-    n, m = cost.shape
-    for i in range(n):
+        u[i], cols[i], queue[i] = 0.0, -1, n - 1 - i
         for j in range(m):
             filled[i, j] = cost[i, j]
-    u, v, row_of_col = numbers[SLOTS : SLOTS + n], reals[5], whole_numbers[2]
-    if m <= FEW:
-        matched = _by_searches(filled, sign, u, v, cols, row_of_col, reals, whole_numbers)
-    elif n == m:
-        matched = _square(filled, sign, u, v, cols, row_of_col, reals, whole_numbers)
-    else:
-        matched = _wide(filled, sign, u, v, cols, row_of_col, reals, whole_numbers)
-    if not matched:
+        for j in range(m, width):
+            filled[i, j] = sign * np.inf
+
+    columns(filled, sign, 0, n, least, greatest, total)
+    every, largest = 0.0, 0.0
+    for j in range(width):
+        every += total[j]  # nan where an entry is
+        largest = max(largest, abs(least[j]) if least[j] < np.inf else 0.0)
+        largest = max(largest, abs(greatest[j]) if greatest[j] > -np.inf else 0.0)
+    if every != every or not (largest == 0.0 or LEAST <= largest <= LARGEST):
         return np.inf
+
+    if few:
+        if not _by_searches(filled, sign, least, u, v, cols, row_of_col, reals, whole_numbers):
+            return np.inf
+    else:
+        for j in range(n if square else 0):
+            v[j] = least[j]
+            if v[j] == np.inf:  # no row may take this column
+                return np.inf
+        state, status = np.zeros(STATE_SLOTS, np.intp), RUNNING
+        state[PHASE], state[QUEUED] = BIDDING, n
+        while status == RUNNING:
+            status = augment(
+                filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
+            )
+        if status != DONE:
+            return np.inf
+        for i in range(n):
+            u[i] = -np.inf
+        row_minima(filled, sign, v, 0, n, u)
     for j in range(m):
         numbers[SLOTS + n + j] = v[j]
     prove(filled, sign, slack, share, cols, u, numbers[SLOTS + n :], numbers)
@@ -77,44 +81,24 @@ def _solve(cost, sign, slack, share, cols, numbers, filled, reals, whole_numbers
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _regular(least, greatest, total):
-    """No sum is nan, which shows an entry that is none, and the finite extremes are of a magnitude to be dealt with."""
-    every, largest = 0.0, 0.0
-    for j in range(total.shape[0]):
-        every += total[j]
-        if greatest[j] > -np.inf:
-            largest = max(largest, abs(greatest[j]))
-    for j in range(least.shape[0]):
-        if least[j] < np.inf:
-            largest = max(largest, abs(least[j]))
-    return every == every and (largest == 0.0 or LEAST <= largest <= LARGEST)
+def solve_many(costs, sign, first, last, slack, share, cols, numbers):
+    """The same for the problems first .. last - 1 of a batch (B, n, m). Returns the largest gap."""
+    worst = 0.0
+    for b in range(first, last):
+        worst = max(worst, solve_one(costs[b], sign, slack, share, cols[b], numbers[b]))
+    return worst
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _column_minima(cost, sign, m, least, greatest, total):
-    """Fill `least` with the least of sign * cost in each column; False where entries of the first m are irregular."""
-    for j in range(cost.shape[1]):
-        least[j], greatest[j], total[j] = np.inf, -np.inf, 0.0
-    columns(cost, sign, 0, cost.shape[0], least, greatest, total)
-    return _regular(least[:m], greatest[:m], total[:m])
+def _by_searches(cost, sign, least, u, v, cols, row_of_col, reals, whole_numbers):
+    """Match rows to columns that are least in them, all others by Dijkstra's search; False where there is no matching.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _by_searches(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
-    """Match rows to columns that are least in them, all others by Dijkstra's search. Fills u, v and `cols`.
-
-    False where there is no matching, or entries are irregular.
+    u, v are 0 and `cols`, `row_of_col` -1 before.
     """
     n, m = cost.shape
-    dist, least, left, origin = reals[0], reals[6], whole_numbers[0], whole_numbers[1]
-    if not _column_minima(cost, sign, m, least, reals[1], reals[2]):
-        return False
-    for j in range(m):
-        v[j], row_of_col[j] = least[j] if n == m else 0.0, -1
-    for i in range(n):
-        cols[i], u[i] = -1, 0.0
-        if n < m:
-            continue
+    dist, left, origin = reals[0], whole_numbers[0], whole_numbers[1]
+    for i in range(n if n == m else 0):
+        v[i] = least[i]
         for j in range(m):
             if sign * cost[i, j] == least[j] < np.inf and row_of_col[j] < 0:
                 cols[i], row_of_col[j] = j, i
@@ -162,65 +146,6 @@ def _by_searches(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
             low = h if h < low else low
         u[i] = low
     return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _square(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
-    """The same for more columns, n = m: filled up to a multiple of LANES, see shortest_path.augment."""
-    n, width = cost.shape
-    if not _column_minima(cost, sign, n, v, reals[0], reals[1]):
-        return False
-    for j in range(width):
-        row_of_col[j] = -1
-        if j >= n:
-            v[j] = 0.0
-        elif v[j] == np.inf:  # no row may take this column
-            return False
-    for i in range(n):
-        u[i], cols[i], whole_numbers[0, i] = 0.0, -1, n - 1 - i
-    if not _augment(cost, sign, n, True, u, v, cols, row_of_col, reals, whole_numbers):
-        return False
-    for i in range(n):
-        u[i] = -np.inf
-    row_minima(cost, sign, v, 0, n, u)
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _wide(cost, sign, u, v, cols, row_of_col, reals, whole_numbers):
-    """The same for n < m."""
-    n, m = cost.shape
-    least, second, choice = reals[6], reals[7], whole_numbers[3]
-    greatest, total = reals[0, :LANES], reals[1, :LANES]
-    for k in range(LANES):
-        greatest[k], total[k] = -np.inf, 0.0
-    rows(cost, sign, 0, n, choice, least, second, greatest, total)
-    if not _regular(least[:n], greatest, total):
-        return False
-    for j in range(m):
-        v[j], row_of_col[j] = 0.0, -1
-    for i in range(n):
-        u[i], cols[i] = 0.0, -1
-    queued = first_bids(choice[:n], least, second, u, v, cols, row_of_col, whole_numbers[0])
-    if not _augment(cost, sign, queued, False, u, v, cols, row_of_col, reals, whole_numbers):
-        return False
-    for i in range(n):
-        u[i] = -np.inf
-    known_minima(cost, sign, v, cols, choice, least, second, u)
-    row_minima(cost, sign, v, 0, n, u)
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _augment(cost, sign, queued, square, u, v, cols, row_of_col, reals, whole_numbers):
-    state = np.zeros(STATE_SLOTS, np.intp)
-    state[PHASE], state[QUEUED] = BIDDING, queued
-    status = RUNNING
-    while status == RUNNING:
-        status = augment(
-            cost, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * cost.shape[0], HUGE, HUGE
-        )
-    return status == DONE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
