@@ -339,7 +339,7 @@ def test_sums_that_overflow_are_not_taken_for_nan():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-@pytest.mark.parametrize("shape", [(1, 48), (2, 2), (31, 32), (48, 48), (48, 49), (49, 49), (50, 48), (20, 97)])
+@pytest.mark.parametrize("shape", [(1, 24), (2, 2), (23, 24), (24, 24), (24, 25), (33, 33), (26, 24), (20, 97)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_both_ways_of_the_compiled_call_agree_with_scipy(family, shape, sign, rng):
     cost = FAMILIES[family](*shape, rng)

@@ -12,7 +12,7 @@ from .survey import columns, row_minima
 COST, LOWER, UPPER, GAP, SLOTS = 0, 1, 2, 3, 4
 
 # Up to so many columns plain searches are faster than vector instructions.
-FEW = 48
+FEW = 24
 
 # Bids per row before the searches begin, with more columns.
 BIDS = 2
