@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -417,6 +418,22 @@ def test_what_is_solved_on_the_host_is_copied_once_and_comes_back(backend, broug
     assert (brought.count((n, d)), brought.count((n,))) == (2, "a" in options) or isinstance(backend, Cuda)
     assert ot.solve(x, y, **there).method == method
     assert float(found) == pytest.approx(ot.wasserstein(*host, **options), rel=1e-12)
+
+
+@pytest.mark.parametrize(("d", "method"), [(3, "multiscale"), (4, "device")])
+def test_large_clouds_of_low_dimension_are_the_hosts(backend, brought, d, method, monkeypatch, rng):
+    monkeypatch.setattr(device_auction, "SAMPLE", (4, 8))
+    monkeypatch.setattr(solvers, "MOST_LOW_POINTS", 39)
+    monkeypatch.setitem(
+        solvers.SOLVERS, "multiscale", replace(solvers.SOLVERS["multiscale"], pays=lambda problem: True)
+    )
+    host = rng.standard_normal((2, 40, d))
+    x, y = map(backend.xp.asarray, host)
+    found = ot.wasserstein(x, y, p=2)
+    assert on_device(found) and float(found) == pytest.approx(ot.wasserstein(*host, p=2), rel=1e-12)
+    assert brought.count((40, d)) == 2 * (method == "multiscale") or isinstance(backend, Cuda)
+    assert ot.solve(x, y, p=2).method == method
+    assert ot.solve(x, y, p=2, method="device").method == "device"
 
 
 def test_equal_clouds_are_told_apart_from_similar_ones(backend, brought, rng):

@@ -82,6 +82,13 @@ def _not_on_device(problem: TransportProblem) -> str | None:
     return _not_uniform(problem)
 
 
+def _pays_there(problem: TransportProblem) -> bool:
+    """In low dimension the host's clusters are faster beyond some size, though the points are copied for them."""
+    n, cost = max(problem.shape), problem.cost
+    low = isinstance(cost, PointCost) and cost.x.shape[1] <= LOW_DIMENSION
+    return pays_on_device(problem.shape) and not (low and n > MOST_LOW_POINTS)
+
+
 def pays_on_device(shape: tuple[int, ...]) -> bool:
     """Where the device is the faster: a smaller problem is solved before it has made its first rounds."""
     return min(shape) >= DEVICE_ROWS
@@ -92,10 +99,7 @@ SOLVERS: dict[str, Solver] = {
     "1d": Solver("line", "sort and merge cumulative masses, O((n + m) log(n + m))", _off_the_line),
     "bottleneck": Solver("bottleneck", "p = inf: maximum flows at radii that close in on it", _not_bottleneck),
     "device": Solver(
-        "device",
-        "uniform weights, n = m, data on a GPU: auction, exact finish",
-        _not_on_device,
-        lambda problem: pays_on_device(problem.shape),
+        "device", "uniform weights, n = m, data on a GPU: auction, exact finish", _not_on_device, _pays_there
     ),
     "multiscale": Solver("multiscale", "large point clouds, any weights, no cost matrix", _no_cloud, _large_cloud),
     "assignment": Solver("assignment", "shortest augmenting paths and auction, uniform weights, n = m", _not_uniform),
@@ -112,6 +116,9 @@ CROSSINGS = {
 
 # Rows and columns from which on a GPU is the faster: by a model of its speed, not by measurement.
 DEVICE_ROWS = 1000
+
+# Up to this dimension it is so only up to so many points: its finish on the host, which was measured, grows like n**2.
+LOW_DIMENSION, MOST_LOW_POINTS = 3, 8_000
 
 METHODS = ("auto", *SOLVERS)
 
