@@ -87,7 +87,7 @@ EXPERIMENT = Experiment(
         f"shared grid, W₁ also between {POINTS} random points a side, and dW₁/dθ by torch's automatic differentiation "
         "through `wasserstein`. For comparison two unit Gaussians at distance θ, whose supports overlap."
     ),
-    parts=(Part("e01/shift", run, 10, 3),),
+    parts=(Part("e01/shift", run),),
     claims=(
         Claim(
             "Primal WGAN 2.1; slides; notes 7.1; Wasserstein to WGAN 1",

@@ -87,7 +87,7 @@ EXPERIMENT = Experiment(
         "`lp_primal`, `lp_dual` and, as an oracle, POT. The dual with g = −f put in is a linear program of its own, on "
         "12 points of a square and on {0, 1, 2}; and its K-Lipschitz form for K = 0.5, 2 and 5."
     ),
-    parts=(Part("e03/duality", run, 10, 3),),
+    parts=(Part("e03/duality", run),),
     claims=(
         Claim(
             "Wasserstein to WGAN 2",

@@ -97,7 +97,7 @@ EXPERIMENT = Experiment(
         f"every atom, a table of D trained by {STEPS:,} steps of gradient ascent (2,000 at first, which were too few "
         "for its criterion), and the maximum in base 10."
     ),
-    parts=(Part("e04/critic", run, 10, 3),),
+    parts=(Part("e04/critic", run),),
     claims=(
         Claim(
             "Primal WGAN 1; slides eq. 1; notes 5.2",

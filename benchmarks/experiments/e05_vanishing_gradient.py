@@ -114,7 +114,7 @@ EXPERIMENT = Experiment(
         f"hidden layers of {WIDTH}, Adam, batches of {BATCH}) learn for k steps; then the gradient of each "
         "generator's loss by θ is taken, and that of the exact W₁ between the same batches."
     ),
-    parts=(Part("e05/critics", run, 10, 3),),
+    parts=(Part("e05/critics", run),),
     claims=(
         Claim(
             "Primal WGAN 1; slides, problem 1; notes 7.1",

@@ -130,7 +130,7 @@ EXPERIMENT = Experiment(
         "the side of x, or on both sides; and cut along the optimal matching π*. For the article's formula, the same "
         "on a line."
     ),
-    parts=(Part("e09/bias", run, 10, 3),),
+    parts=(Part("e09/bias", run),),
     claims=(
         Claim(
             "Primal WGAN 3",

@@ -96,7 +96,7 @@ EXPERIMENT = Experiment(
         f"{BATCH} each from the harness's random, stratified and k-DPP samplers; exact W₁ of each batch to all the "
         "points."
     ),
-    parts=(Part("e10/batches", run, 10, 3),),
+    parts=(Part("e10/batches", run),),
     claims=(
         Claim(
             "Primal WGAN 3, [3]",

@@ -74,7 +74,7 @@ def trained(objective: gan.Objective, x: Any, y: Any, seed: int) -> Any:
     return critic
 
 
-PROBED = Part("probes/fresh critics on the ring", probe, 5, 1)
+PROBED = Part("probes/fresh critics on the ring", probe, quick=1)
 
 
 def probed(name: str, results: Results) -> list[float]:

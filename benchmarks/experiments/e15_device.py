@@ -78,9 +78,9 @@ def costs(rng: np.random.Generator, geometry: str, n: int) -> Array:
     return cdist(real, fake if geometry == GEOMETRIES[1] else 1e-3 * rng.normal(size=(n, 2)))
 
 
-CPU = Part("device/matching on the CPU", matching, 5, 3)
-GPU = Part("device/steps on a GPU", partial(steps, device="cuda"), 3, 0, have_gpu)
-HOST = Part("device/steps on the CPU beside it", partial(steps, device="cpu"), 3, 0, have_gpu)
+CPU = Part("device/matching on the CPU", matching)
+GPU = Part("device/steps on a GPU", partial(steps, device="cuda"), quick=0, ready=have_gpu)
+HOST = Part("device/steps on the CPU beside it", partial(steps, device="cpu"), quick=0, ready=have_gpu)
 
 
 def ratio(name: str, m: int) -> Any:

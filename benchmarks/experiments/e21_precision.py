@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
         "rounded to float32, with costs from differences; and in float32 with `torch.cdist` as it is by default, a "
         "matrix product. The share of points matched otherwise, and the relative error of W₁."
     ),
-    parts=(Part("e21/precision", run, 10, 3),),
+    parts=(Part("e21/precision", run),),
     claims=(
         Claim(
             "beyond the texts",

@@ -78,7 +78,7 @@ EXPERIMENT = Experiment(
         "0, so that the mean W₁ of such batches is all bias. With random points, and with scrambled Sobol points, "
         "which follow the law. The exponent of m is fitted over m = 16 … 1,024."
     ),
-    parts=(Part("e22/rate", run, 10, 3),),
+    parts=(Part("e22/rate", run),),
     claims=(
         Claim(
             "Primal WGAN 3",

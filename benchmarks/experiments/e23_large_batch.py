@@ -68,7 +68,7 @@ ARMS = {
     "m = 4,096, normal": {"m": 4096, "rate": 1e-3, "latent": "normal"},
     "m = 4,096, normal, rate × 5": {"m": 4096, "rate": 5e-3, "latent": "normal"},
 }
-PARTS = {name: Part(f"large/{name}", partial(run, **arm), 3, 1) for name, arm in ARMS.items()}
+PARTS = {name: Part(f"large/{name}", partial(run, **arm), quick=1) for name, arm in ARMS.items()}
 
 
 def final(name: str, k: int) -> Any:
