@@ -40,6 +40,12 @@ def column_sums(cost, first, last, sums, counts, largest):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def scratch(m):
+    """The size of the workspace `low` of `refresh`."""
+    return 2 * LANES * (m // CHUNK + 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def lane_minima(row, sign, v, low):
     """Least sign * row[j] - v[j]: low[k] of all j = k modulo 64, low[64 (c + 1) + k] of those with j // 512 = c.
 
@@ -52,35 +58,31 @@ def lane_minima(row, sign, v, low):
     at = LANES
     for start in range(0, whole, CHUNK):
         for k in range(LANES):
-            j = start + k
-            h0 = sign * row[j] - v[j]
-            h1 = sign * row[j + 64] - v[j + 64]
-            h2 = sign * row[j + 128] - v[j + 128]
-            h3 = sign * row[j + 192] - v[j + 192]
-            h4 = sign * row[j + 256] - v[j + 256]
-            h5 = sign * row[j + 320] - v[j + 320]
-            h6 = sign * row[j + 384] - v[j + 384]
-            h7 = sign * row[j + 448] - v[j + 448]
-            h0 = h1 if h1 < h0 else h0
-            h2 = h3 if h3 < h2 else h2
-            h4 = h5 if h5 < h4 else h4
-            h6 = h7 if h7 < h6 else h6
-            h0 = h2 if h2 < h0 else h0
-            h4 = h6 if h6 < h4 else h4
-            h0 = h4 if h4 < h0 else h0
-            low[at + k] = h0
-            low[k] = h0 if h0 < low[k] else low[k]
+            h = sign * row[start + k] - v[start + k]
+            other = sign * row[start + 64 + k] - v[start + 64 + k]
+            low[at + k] = other if other < h else h
+        for begin in (128, 256, 384):  # no more than two streams at a time, or the processor does not fetch them ahead
+            for k in range(LANES):
+                j = start + begin + k
+                h = sign * row[j] - v[j]
+                other = sign * row[j + 64] - v[j + 64]
+                h = other if other < h else h
+                low[at + k] = h if h < low[at + k] else low[at + k]
+        for k in range(LANES):
+            low[k] = low[at + k] if low[at + k] < low[k] else low[k]
         at += LANES
     for k in range(LANES):
         low[at + k] = np.inf
-    for start in range(whole, m - LANES + 1, LANES):
+    rest, rest_v = row[whole:], v[whole:]  # as arrays of their own: indices from 0, which become vectors
+    for start in range(0, (m - whole) // LANES * LANES, LANES):
         for k in range(LANES):
-            h = sign * row[start + k] - v[start + k]
+            h = sign * rest[start + k] - rest_v[start + k]
             low[at + k] = h if h < low[at + k] else low[at + k]
     last = m // LANES * LANES
+    rest, rest_v, low_rest = row[last:], v[last:], low[at:]
     for k in range(m - last):
-        h = sign * row[last + k] - v[last + k]
-        low[at + k] = h if h < low[at + k] else low[at + k]
+        h = sign * rest[k] - rest_v[k]
+        low_rest[k] = h if h < low_rest[k] else low_rest[k]
     for k in range(LANES):
         low[k] = low[at + k] if low[at + k] < low[k] else low[k]
 
@@ -112,22 +114,34 @@ def refresh(row, sign, v, row_of_col, turn, low, near, near_cost):
     all alike do not all list the same ones.
     """
     m = row.shape[0]
+    ends = LANES * (m // CHUNK + 2)
+    blocks = low[ends:]
     lane_minima(row, sign, v, low)
     fewest, usual = FEWEST, USUAL
     while True:
         limit = _threshold(low, fewest, usual)
-        count = 0
+        found = 0
         for k in range(LANES):
             if low[k] < limit:
-                for at in range(LANES + k, LANES * (m // CHUNK + 2), LANES):
-                    if low[at] < limit:
-                        start = CHUNK * (at // LANES - 1) + k
-                        for j in range(start, min(m, start + CHUNK), LANES):
-                            if sign * row[j] - v[j] < limit:
-                                if count < LONGEST:
-                                    near[count] = j
-                                    near_cost[count] = row[j]
-                                count += 1
+                for at in range(LANES + k, ends, LANES):  # without a branch that nobody can foresee, here and below
+                    blocks[found] = at
+                    found += low[at] < limit
+        count = 0
+        for t in range(found):
+            at = int(blocks[t])
+            start = CHUNK * (at // LANES - 1) + at % LANES
+            if start + CHUNK <= m and count < LONGEST - CHUNK // LANES:
+                for j in range(start, start + CHUNK, LANES):
+                    near[count] = j
+                    near_cost[count] = row[j]
+                    count += sign * row[j] - v[j] < limit
+                continue
+            for j in range(start, min(m, start + CHUNK), LANES):
+                if sign * row[j] - v[j] < limit:
+                    if count < LONGEST:
+                        near[count] = j
+                        near_cost[count] = row[j]
+                    count += 1
         if count <= LONGEST:
             break
         # The good columns share few lanes. At fewest = 1 the limit is the minimum itself, and nothing is below that.
@@ -136,18 +150,22 @@ def refresh(row, sign, v, row_of_col, turn, low, near, near_cost):
         for t in range(LANES):
             k = (t + turn) % LANES
             if low[k] == limit:
-                for j in range(k, m, LANES):
-                    if count < LONGEST and sign * row[j] - v[j] == limit and (row_of_col[j] < 0) == (wanted == 0):
-                        near[count] = j
-                        near_cost[count] = row[j]
-                        count += 1
+                for at in range(LANES + k, ends, LANES):
+                    if low[at] == limit:
+                        start = CHUNK * (at // LANES - 1) + k
+                        for j in range(start, min(m, start + CHUNK), LANES):
+                            free = row_of_col[j] < 0
+                            if count < LONGEST and free == (wanted == 0) and sign * row[j] - v[j] == limit:
+                                near[count] = j
+                                near_cost[count] = row[j]
+                                count += 1
     return count, limit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def refresh_rows(cost, sign, v, row_of_col, first, last, near, near_cost, length, bound):
     """`refresh` for the rows first..last."""
-    low = np.empty(LANES * (cost.shape[1] // CHUNK + 2))
+    low = np.empty(scratch(cost.shape[1]))
     for i in range(first, last):
         length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i, low, near[i], near_cost[i])
 
@@ -155,7 +173,7 @@ def refresh_rows(cost, sign, v, row_of_col, first, last, near, near_cost, length
 @njit(cache=True, nogil=True, error_model="numpy")
 def freshen(cost, sign, v, row_of_col, near, near_cost, length, bound, queue, head, first, last):
     """`refresh` for the rows first..last from the head of the ring `queue` whose lists no longer decide a bid."""
-    low = np.empty(LANES * (cost.shape[1] // CHUNK + 2))
+    low = np.empty(scratch(cost.shape[1]))
     for k in range(first, last):
         i = queue[(head + k) % queue.shape[0]]
         within = 0
@@ -194,7 +212,7 @@ def bid(
     Modifies v, col_of_row, row_of_col, the lists, queue and state.
     """
     n, m = cost.shape
-    low = np.empty(LANES * (m // CHUNK + 2))
+    low = np.empty(scratch(m))
     head, queued, bids, reads = state[HEAD], state[QUEUED], state[BIDS], 0
     status = DONE
     while queued > stop:

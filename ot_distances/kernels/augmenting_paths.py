@@ -8,7 +8,7 @@ reads the row again. No list is trusted beyond what it proves, and the result is
 import numpy as np
 from numba import njit
 
-from .auction import CHUNK, LANES, LONGEST, refresh
+from .auction import LONGEST, refresh, scratch
 
 # What `search` returns
 DONE, RUNNING, INFEASIBLE, SPENT = 0, 1, 2, 3
@@ -39,7 +39,7 @@ def tighten(
     `taken` is a copy of `row_of_col`, so that threads at work on other rows do not change what this one does.
     Modifies u, col_of_row, row_of_col and the lists of the rows first..last.
     """
-    low = np.empty(LANES * (cost.shape[1] // CHUNK + 2))
+    low = np.empty(scratch(cost.shape[1]))
     for i in range(first, last):
         while True:
             best = np.inf
@@ -205,7 +205,7 @@ def search(
     INFEASIBLE row state[TARGET] and the rows matched with settled[:state[SETTLED]] allow no other columns than these.
     """
     n, m = cost.shape
-    low = np.empty(LANES * (cost.shape[1] // CHUNK + 2))
+    low = np.empty(scratch(cost.shape[1]))
     reads, pops = state[READS], state[POPS]
     stop_reads = reads + work // m
     stop_pops = pops + work // LONGEST

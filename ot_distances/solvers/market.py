@@ -8,7 +8,7 @@ scaling, unbeatable on point clouds. Both end with the same exact search (`kerne
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from .survey import Survey, survey
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
+# Entries that are worth a piece of work, and pieces into which a thread's part is cut at most.
+GRAIN, SHARES = 1_000_000, 8
 # Rows whose costs are added up at one time, and rows that are read ahead of their bids (in problems of so many rows).
 PORTION, AHEAD, MANY = 512, 128, 2000
 UNBOUNDED = np.iinfo(np.int64).max // 4
@@ -87,19 +89,34 @@ class Market:
     def in_slices(
         self, work: Callable[[int, int], None], *, rows: int | None = None, portion: int | None = None
     ) -> None:
-        """`work(first, last)` on all rows (or so many), by all threads, in pieces (of `portion` rows, if given)."""
+        """`work(first, last)` on all rows (or so many), by all threads, in pieces (of `portion` rows, if given).
+
+        This thread takes part, so that one that finds no core free delays nothing.
+        """
         n, m = rows or self.cost.shape[0], self.cost.shape[1]
-        step = max(1, min(SLICE // m, portion or -(-n // self.threads)))
-        pieces = [(first, min(n, first + step)) for first in range(0, n, step)]
-        if self.threads == 1:
-            for first, last in pieces:
-                work(first, last)
+        fair = -(-n // self.threads)
+        step = max(1, min(SLICE // m, portion or max(-(-fair // SHARES), min(fair, GRAIN // m))))
+        pieces = iter(range(0, n, step))
+
+        def share() -> None:
+            for first in pieces:
+                work(first, min(n, first + step))
+
+        helpers: list[Future[None]] = []
+        if self.threads > 1:
+            self.pool = self.pool or ThreadPoolExecutor(self.threads - 1)
+            helpers = [self.pool.submit(share) for _ in range(min(self.threads, -(-n // step)) - 1)]
+        try:
+            for first in pieces:
+                work(first, min(n, first + step))
                 self.check()
-            return
-        if self.pool is None:
-            self.pool = ThreadPoolExecutor(self.threads)
-        for _ in self.pool.map(lambda piece: work(*piece), pieces):
-            self.check()
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.result()
+                    self.check()
+        finally:
+            for _ in pieces:  # after an error nothing is left to take
+                pass
 
     def impossible(self, rows: Array | list[int], cols: Array | list[int]) -> ValueError:
         return impossible(self.cost.shape, self.turned, rows, cols)
