@@ -25,18 +25,15 @@ STATE_SLOTS = 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def column_sums(cost, first, last, sums, counts, largest):
-    """Add up the finite entries of cost[first:last] by columns; `largest` becomes the greatest magnitude of all."""
+def column_sums(cost, first, last, sums, counts):
+    """Add up the finite entries of cost[first:last], and their numbers, by columns."""
     for i in range(first, last):
         row = cost[i]
         for j in range(row.shape[0]):
             c = np.float64(row[j])
-            size = abs(c)
-            finite = size < np.inf
+            finite = abs(c) < np.inf
             sums[j] += c if finite else 0.0
             counts[j] += 1.0 if finite else 0.0
-            size = size if finite else 0.0
-            largest[j] = size if size > largest[j] else largest[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -163,24 +160,27 @@ def refresh(row, sign, v, row_of_col, turn, low, near, near_cost):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def refresh_rows(cost, sign, v, row_of_col, first, last, near, near_cost, length, bound):
-    """`refresh` for the rows first..last."""
+def refresh_rows(cost, sign, v, row_of_col, rows, first, last, near, near_cost, length, bound):
+    """`refresh` for rows[first:last]."""
     low = np.empty(scratch(cost.shape[1]))
-    for i in range(first, last):
+    for k in range(first, last):
+        i = rows[k]
         length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i, low, near[i], near_cost[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def freshen(cost, sign, v, row_of_col, near, near_cost, length, bound, queue, head, first, last):
-    """`refresh` for the rows first..last from the head of the ring `queue` whose lists no longer decide a bid."""
-    low = np.empty(scratch(cost.shape[1]))
-    for k in range(first, last):
+def undecided(sign, v, near, near_cost, length, bound, queue, head, ahead, rows):
+    """Put those of the first `ahead` rows of the ring `queue` into `rows` whose lists decide no bid any more."""
+    count = 0
+    for k in range(ahead):
         i = queue[(head + k) % queue.shape[0]]
         within = 0
         for t in range(length[i]):
             within += sign * near_cost[i, t] - v[near[i, t]] <= bound[i]
         if within < 2:
-            length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i, low, near[i], near_cost[i])
+            rows[count] = i
+            count += 1
+    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

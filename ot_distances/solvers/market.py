@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..problem import Array
-from .survey import Survey, survey
+from .survey import PORTION, Survey, survey
 
 # Entries that a kernel reads before it returns, so that Python can see a Ctrl-C: about a tenth of a second.
 SLICE = 50_000_000
-# Entries that are worth a piece of work, and pieces into which a thread's part is cut at most.
-GRAIN, SHARES = 1_000_000, 8
-# Rows whose costs are added up at one time, and rows that are read ahead of their bids (in problems of so many rows).
-PORTION, AHEAD, MANY = 512, 128, 2000
+# Entries that are worth a piece of work, and pieces that a thread gets at most.
+GRAIN, SHARES = 100_000, 8
+# Rows that are read ahead of their bids, at most and at least, in problems of so many rows.
+AHEAD, FEWEST_AHEAD, MANY = 512, 64, 2000
 UNBOUNDED = np.iinfo(np.int64).max // 4
 CONSTANT, MONGE = "none: all costs are equal", "in order: a Monge array"
 DENSE = "shortest augmenting paths"
@@ -93,9 +93,9 @@ class Market:
 
         This thread takes part, so that one that finds no core free delays nothing.
         """
-        n, m = rows or self.cost.shape[0], self.cost.shape[1]
-        fair = -(-n // self.threads)
-        step = max(1, min(SLICE // m, portion or max(-(-fair // SHARES), min(fair, GRAIN // m))))
+        n, m = self.cost.shape
+        n = n if rows is None else rows
+        step = max(1, min(SLICE // m, portion or max(GRAIN // m, -(-n // (SHARES * self.threads)))))
         pieces = iter(range(0, n, step))
 
         def share() -> None:
@@ -365,7 +365,7 @@ class Lists:
         self.near = np.empty((n, auction.LONGEST), dtype=np.int32)
         self.near_cost = np.empty((n, auction.LONGEST), dtype=market.cost.dtype)
         self.length, self.bound = np.zeros(n, dtype=np.int32), np.full(n, -np.inf)
-        self.queue = np.arange(n)
+        self.queue, self.doubtful = np.arange(n), np.empty(AHEAD, dtype=np.intp)
         self.state = np.zeros(auction.STATE_SLOTS, dtype=np.int64)
         self.key, self.where = np.full(n + m, np.inf), np.full(n + m, -1)
         self.heap, self.read_in = np.empty(n + m, dtype=np.intp), np.full(n, -1)
@@ -387,11 +387,15 @@ class Lists:
         return self.near, self.near_cost, self.length, self.bound
 
     def read_all(self) -> None:
+        self._read(np.arange(len(self.market.u)))
+
+    def _read(self, rows: Array) -> None:
         here = self.market
         here.in_slices(
             lambda first, last: self.auction.refresh_rows(
-                here.cost, here.sign, here.v, here.row_of_col, first, last, *self.rows
-            )
+                here.cost, here.sign, here.v, here.row_of_col, rows, first, last, *self.rows
+            ),
+            rows=len(rows),
         )
 
     def bid(
@@ -429,16 +433,13 @@ class Lists:
 
     def _read_ahead(self) -> int:
         """While many rows are free, read those that bid next by all threads. Returns how far the bids may go then."""
-        here, head, free = self.market, self.state[self.auction.HEAD], self.state[self.auction.QUEUED]
-        if free < 2 * AHEAD or len(here.u) < MANY:
+        here, head = self.market, self.state[self.auction.HEAD]
+        ahead = min(AHEAD, int(self.state[self.auction.QUEUED]) // 2)
+        if ahead < FEWEST_AHEAD or len(here.u) < MANY:
             return UNBOUNDED
-        here.in_slices(
-            lambda first, last: self.auction.freshen(
-                here.cost, here.sign, here.v, here.row_of_col, *self.rows, self.queue, head, first, last
-            ),
-            rows=AHEAD,
-        )
-        return int(self.state[self.auction.BIDS]) + AHEAD
+        count = self.auction.undecided(here.sign, here.v, *self.rows, self.queue, head, ahead, self.doubtful)
+        self._read(self.doubtful[:count])
+        return int(self.state[self.auction.BIDS]) + ahead
 
     def scaled_auction(self) -> float:
         """Phases of falling eps from column means on, then one at eps = 0. Returns the slack of the pairs it leaves."""
@@ -457,21 +458,26 @@ class Lists:
     def _start_at_means(self) -> tuple[float, float]:
         """v = mean cost of each column, over the pairs that are allowed. Returns the spread and size of the costs."""
         here, (n, m) = self.market, self.market.cost.shape
-        parts: dict[int, Array] = {}  # cut and added up in a way that does not depend on the number of threads
-
-        def work(first: int, last: int) -> None:
-            parts[first] = np.zeros((3, m))
-            self.auction.column_sums(here.cost, first, last, *parts[first])
-
-        here.in_slices(work, portion=PORTION)
-        sums, counts, largest = np.stack([parts[first] for first in sorted(parts)]).transpose(1, 0, 2)
-        size = float(largest.max())
-        here.v[:] = here.sign * sums.sum(axis=0) / counts.sum(axis=0)
+        size = max(abs(here.survey.low), abs(here.survey.high))
+        here.v[:] = here.survey.sums / n if here.survey.finite else self._means()
         sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
         sample[~np.isfinite(sample)] = np.nan
         sample -= np.nanmean(sample, axis=1, keepdims=True)
         unit = np.nanmax(np.abs(sample)) or 1.0  # squares of costs may overflow, or vanish
         return 2 * unit * float(np.nanstd(sample / unit)), size
+
+    def _means(self) -> Array:
+        """The mean cost of each column over the pairs that are allowed."""
+        here, m = self.market, len(self.market.v)
+        parts: dict[int, Array] = {}
+
+        def work(first: int, last: int) -> None:
+            parts[first] = np.zeros((2, m))
+            self.auction.column_sums(here.cost, first, last, *parts[first])
+
+        here.in_slices(work, portion=PORTION)
+        sums, counts = np.sum([parts[first] for first in sorted(parts)], axis=0)
+        return np.asarray(here.sign * sums / counts)
 
     def match_tight(self, slack: float) -> int:
         """Set u to the least reduced costs, part the pairs that are dearer by more than slack, match along the others.

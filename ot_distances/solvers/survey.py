@@ -10,7 +10,9 @@ import numpy as np
 
 from ..problem import Array
 
-Slices = Callable[[Callable[[int, int], None]], None]
+Slices = Callable[..., None]  # see Market.in_slices
+# Rows whose costs are added up at one time: not cut by the number of threads, on which no sum may depend.
+PORTION = 512
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Survey:
         No entry is nan or -inf. (False may also say that sums of them overflow both ways.)
     least : ndarray of float64, shape (m,) if n = m, else (n,)
         Least entry of every column; or, with n < m, of every row.
+    sums : ndarray of float64, shape (m,), or of no length if n < m
+        The sum of every column, if all entries are finite.
     choice, second : ndarray, shape (n,), or of no length if n = m
         The column of the least entry of every row, -1 for none, and the second least.
     """
@@ -36,6 +40,7 @@ class Survey:
     finite: bool
     numbers: bool
     least: Array
+    sums: Array
     choice: Array
     second: Array
 
@@ -47,7 +52,7 @@ def survey(cost: Array, sign: float, in_slices: Slices) -> Survey:
     n, m = cost.shape
     square = n == m
     width = m if square else kernel.LANES
-    parts: list[Array] = []
+    parts: dict[int, Array] = {}
     choice, of_rows = np.empty(0 if square else n, dtype=np.intp), np.empty((2, 0 if square else n))
 
     def work(first: int, last: int) -> None:
@@ -56,14 +61,14 @@ def survey(cost: Array, sign: float, in_slices: Slices) -> Survey:
             kernel.columns(cost, sign, first, last, *part)
         else:
             kernel.rows(cost, sign, first, last, choice, *of_rows, *part[1:])
-        parts.append(part)
+        parts[first] = part
 
-    in_slices(work)
-    found = np.stack(parts)
-    least = found[:, 0].min(axis=0) if square else of_rows[0]
+    in_slices(work, portion=PORTION)
+    found = np.stack([parts[first] for first in sorted(parts)])
+    least, sums = (found[:, 0].min(axis=0), found[:, 2].sum(axis=0)) if square else (of_rows[0], of_rows[0, :0])
     low, high = float(least.min()), float(found[:, 1].max())
     total = found[:, 2]
     numbers = low > -math.inf and not np.isnan(total).any()
     if low > high:  # all pairs are forbidden
         low = high = 0.0
-    return Survey(low, high, bool(np.isfinite(total).all()), numbers, least, choice, of_rows[1])
+    return Survey(low, high, bool(np.isfinite(total).all()), numbers, least, sums, choice, of_rows[1])
