@@ -457,7 +457,7 @@ class Lists:
 
     def _start_at_means(self) -> tuple[float, float]:
         """v = mean cost of each column, over the pairs that are allowed. Returns the spread and size of the costs."""
-        here, (n, m) = self.market, self.market.cost.shape
+        here, n = self.market, len(self.market.u)
         size = max(abs(here.survey.low), abs(here.survey.high))
         here.v[:] = here.survey.sums / n if here.survey.finite else self._means()
         sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
