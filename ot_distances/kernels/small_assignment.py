@@ -23,7 +23,7 @@ LARGEST, LEAST = 2.0**300, 2.0**-300
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def solve_one(cost, sign, slack, share, cols, numbers):
-    """Match the rows of `cost` (n, m), n <= m, at the least sum of sign * cost.
+    """Match the rows of `cost` (n, m), n <= m, at the least sum of sign * cost; for m > FEW.
 
     Fills `cols` (n,) and `numbers` (SLOTS + n + m): cost and dual value, let out by the part `slack` of themselves to
     bounds, their gap relative to the cost or to the part `share` of the duals; and the duals, in the user's sense.
@@ -31,8 +31,7 @@ def solve_one(cost, sign, slack, share, cols, numbers):
     large or small that they would have to be scaled first.
     """
     n, m = cost.shape
-    square, few = n == m, m <= FEW
-    width = m if few else (m + LANES - 1) // LANES * LANES
+    square, width = n == m, (m + LANES - 1) // LANES * LANES
     filled = np.empty((n, width), cost.dtype)
     reals, whole_numbers = np.empty((7, width)), np.empty((3, width), np.intp)
     greatest, total, v, least = reals[0], reals[1], reals[5], reals[6]
@@ -55,25 +54,21 @@ def solve_one(cost, sign, slack, share, cols, numbers):
     if every != every or not (largest == 0.0 or LEAST <= largest <= LARGEST):
         return np.inf
 
-    if few:
-        if not _by_searches(filled, sign, least, u, v, cols, row_of_col, reals, whole_numbers):
+    for j in range(n if square else 0):
+        v[j] = least[j]
+        if v[j] == np.inf:  # no row may take this column
             return np.inf
-    else:
-        for j in range(n if square else 0):
-            v[j] = least[j]
-            if v[j] == np.inf:  # no row may take this column
-                return np.inf
-        state, status = np.zeros(STATE_SLOTS, np.intp), RUNNING
-        state[PHASE], state[QUEUED] = BIDDING, n
-        while status == RUNNING:
-            status = augment(
-                filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
-            )
-        if status != DONE:
-            return np.inf
-        for i in range(n):
-            u[i] = -np.inf
-        row_minima(filled, sign, v, 0, n, u)
+    state, status = np.zeros(STATE_SLOTS, np.intp), RUNNING
+    state[PHASE], state[QUEUED] = BIDDING, n
+    while status == RUNNING:
+        status = augment(
+            filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
+        )
+    if status != DONE:
+        return np.inf
+    for i in range(n):
+        u[i] = -np.inf
+    row_minima(filled, sign, v, 0, n, u)
     for j in range(m):
         numbers[SLOTS + n + j] = v[j]
     prove(filled, sign, slack, share, cols, u, numbers[SLOTS + n :], numbers)
@@ -81,26 +76,31 @@ def solve_one(cost, sign, slack, share, cols, numbers):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_many(costs, sign, first, last, slack, share, cols, numbers):
-    """The same for the problems first .. last - 1 of a batch (B, n, m). Returns the largest gap."""
-    worst = 0.0
-    for b in range(first, last):
-        worst = max(worst, solve_one(costs[b], sign, slack, share, cols[b], numbers[b]))
-    return worst
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _by_searches(cost, sign, least, u, v, cols, row_of_col, reals, whole_numbers):
-    """Match rows to columns that are least in them, all others by Dijkstra's search; False where there is no matching.
-
-    u, v are 0 and `cols`, `row_of_col` -1 before.
-    """
+def solve_few(cost, sign, slack, share, cols, numbers):
+    """The same for m <= FEW: rows to columns that are least in them, all others by Dijkstra's search."""
     n, m = cost.shape
-    dist, left, origin = reals[0], whole_numbers[0], whole_numbers[1]
-    for i in range(n if n == m else 0):
-        v[i] = least[i]
+    u, v = numbers[SLOTS : SLOTS + n], numbers[SLOTS + n :]
+    dist, whole_numbers = np.full(m, np.inf), np.empty((3, m), np.intp)
+    left, origin, row_of_col = whole_numbers[0], whole_numbers[1], whole_numbers[2]
+    every, largest = 0.0, 0.0
+    for j in range(m):
+        v[j], row_of_col[j] = 0.0, -1
+    for i in range(n):
+        u[i], cols[i] = 0.0, -1
         for j in range(m):
-            if sign * cost[i, j] == least[j] < np.inf and row_of_col[j] < 0:
+            entry = sign * np.float64(cost[i, j])
+            every += entry  # nan where an entry is
+            if entry < np.inf:
+                largest = max(largest, abs(entry))
+                dist[j] = min(dist[j], entry)
+    if every != every or not (largest == 0.0 or LEAST <= largest <= LARGEST):
+        return np.inf
+
+    for j in range(m if n == m else 0):
+        v[j] = dist[j]
+    for i in range(n if n == m else 0):
+        for j in range(m):
+            if sign * cost[i, j] == v[j] < np.inf and row_of_col[j] < 0:
                 cols[i], row_of_col[j] = j, i
                 break
     for f in range(n):
@@ -121,7 +121,7 @@ def _by_searches(cost, sign, least, u, v, cols, row_of_col, reals, whole_numbers
                 if d < nearest or (d == nearest and row_of_col[j] < 0):
                     nearest, place = d, k
             if nearest == np.inf:
-                return False
+                return np.inf
             count -= 1
             j = left[place]
             left[place], left[count] = left[count], j
@@ -145,7 +145,21 @@ def _by_searches(cost, sign, least, u, v, cols, row_of_col, reals, whole_numbers
             h = sign * cost[i, j] - v[j]
             low = h if h < low else low
         u[i] = low
-    return True
+    prove(cost, sign, slack, share, cols, u, v, numbers)
+    return numbers[GAP] if numbers[GAP] < np.inf else np.inf  # also for nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_many(costs, sign, first, last, slack, share, cols, numbers):
+    """The same for the problems first .. last - 1 of a batch (B, n, m). Returns the largest gap."""
+    worst, few = 0.0, costs.shape[2] <= FEW
+    for b in range(first, last):
+        if few:
+            gap = solve_few(costs[b], sign, slack, share, cols[b], numbers[b])
+        else:
+            gap = solve_one(costs[b], sign, slack, share, cols[b], numbers[b])
+        worst = max(worst, gap)
+    return worst
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -27,10 +27,10 @@ SLOTS, GAP = 4, 3
 
 
 @cache
-def _solve_one() -> Any:
-    from ..kernels.small_assignment import solve_one
+def _kernels() -> Any:
+    from ..kernels import small_assignment
 
-    return solve_one
+    return small_assignment
 
 
 def prove(market: Market) -> tuple[float, float, float, float, Array, Array]:
@@ -52,8 +52,9 @@ def match_one(cost: Array, sign: float) -> tuple[Array, Array, float]:
     entries that are no numbers or have to be scaled first, it is not.
     """
     n, m = cost.shape
-    cols, numbers = np.empty(n, INTP), np.empty(SLOTS + n + m)
-    return cols, numbers, _solve_one()(cost, sign, SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
+    kernels, cols, numbers = _kernels(), np.empty(n, INTP), np.empty(SLOTS + n + m)
+    solve = kernels.solve_few if m <= kernels.FEW else kernels.solve_one
+    return cols, numbers, solve(cost, sign, SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
 
 
 def match_small(costs: Array, sign: float, threads: int = 1) -> tuple[Array, Array, float]:
