@@ -94,6 +94,10 @@ bench-%: $(VENV)/installed-bench
 	@$(BIN)/python -m benchmarks.run all --preset $* --out benchmarks/results/$*.jsonl $(BENCH)
 	@$(BIN)/python -m benchmarks.report benchmarks/results/$*.jsonl --out docs/benchmarks --readme README.md
 
+.PHONY: bench-alone
+bench-alone: $(VENV)/installed-bench ## What no peer offers: warm starts, longest moves, costs by callables (minutes)
+	@$(BIN)/python -m benchmarks.alone
+
 .PHONY: bench-gpu
 bench-gpu: $(VENV)/installed-gpu ## On a GPU, against the CPU and other GPU solvers (ten minutes)
 	@$(BIN)/python benchmarks/gpu_assignment.py --out benchmarks/results/gpu
