@@ -458,8 +458,8 @@ def contents(summary: Sequence[tuple[str, int, dict[tuple[str, int], Group]]]) -
         )
     head = ["suite", "threads", "n", "problems", "fastest exact peer / ours, geometric mean", "losses"]
     yield from _table(head, rows)
-    yield "Every problem of a suite counts alike; each page lists every loss and every wrong answer. What no peer offers"
-    yield "is timed on a page of its own: [warm starts, longest moves, costs by callables](alone.md)."
+    yield "Every problem of a suite counts alike; each page lists every loss and every wrong answer. What no peer"
+    yield "offers is timed on a page of its own: [warm starts, longest moves, costs by callables](alone.md)."
 
 
 def report(paths: Sequence[Path], out: Path, readme: Path | None = None) -> list[Path]:

@@ -56,6 +56,8 @@ EXPERIMENT = Experiment(
                 ),
             ),
             "reproduced",
+            why_otherwise="It is worse without, and on some seeds left with few of the classes, but the median of the "
+            "distance stays within the limit.",
         ),
         Claim(
             "Wasserstein to WGAN 4",
@@ -75,5 +77,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     tables=tables,
-    figures={"Real images, and samples at the end of each run, first seed": (6.8, 1.9, draw)},
+    figures={"Real images, and samples at the end of each run, first seed": (6.8, 1.65, draw)},
 )
