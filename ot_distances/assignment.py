@@ -148,7 +148,7 @@ def _one(array: Array, sign: float) -> Assignment:
         plain = n <= m and array.dtype in PLAIN and array.flags.carray
         cols, numbers, gap = match_one(array if plain else _plain(array if n <= m else array.T), sign)
         if gap <= RTOL:
-            found = Assignment.packed(cols, numbers)
+            found = Assignment._packed(cols, numbers)
             return found if n <= m else _across(found)
     market = market_of(array, sign)
     if not market.survey.numbers:

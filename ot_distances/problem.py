@@ -326,8 +326,9 @@ class Assignment:
     gap: float
 
     @classmethod
-    def packed(cls, cols: Array, numbers: Array) -> Assignment:
-        """Of rows 0, 1, ... to `cols`; the other fields are made from cost, lower, upper, gap, *u, *v when asked for.
+    def _packed(cls, cols: Array, numbers: Array) -> Assignment:
+        """Of rows 0, 1, ... to `cols`; the other fields are made from `numbers`
+        (cost, lower, upper, gap, then all u and all v) when asked for.
 
         To make them all takes as long as a small problem.
         """
