@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import pickle
 import re
+import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +17,8 @@ import pytest
 
 import ot_distances
 from benchmarks.experiments import EXPERIMENTS, base, page
-from benchmarks.experiments.__main__ import missing
 from benchmarks.experiments.base import Claim, Criterion, Experiment, Part
+from benchmarks.experiments.schedule import missing
 from ot_distances import gan
 
 CHEAP = [experiment for experiment in EXPERIMENTS if experiment.cheap]
@@ -116,6 +120,20 @@ def test_a_run_that_was_cut_short_goes_on_where_it_stood(gallery) -> None:
     fill(experiment)
     assert missing([experiment], True) == []
     assert base.column(base.read(experiment.parts)["toy/part"], "x") == [0, 1, 2, 3]
+
+
+def test_the_command_runs_what_is_missing_in_processes_of_its_own(tmp_path) -> None:
+    shutil.copytree(Path(page.__file__).parents[1], tmp_path / "benchmarks", ignore=shutil.ignore_patterns("results"))
+    command = [sys.executable, "-m", "benchmarks.experiments", "quick", "e02", "--processes", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "e02/blocks, seed 0:" in done.stdout
+    assert (tmp_path / "docs" / "gallery" / "e02-blocks.md").exists()
+
+
+def test_every_part_can_be_sent_to_a_process() -> None:
+    for part in (part for experiment in EXPERIMENTS for part in experiment.parts):
+        pickle.loads(pickle.dumps(part.run))
 
 
 def test_results_of_other_settings_do_not_count(gallery) -> None:
