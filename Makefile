@@ -116,8 +116,8 @@ docs: $(VENV)/installed-docs ## The site, in build/docs; warnings are errors, no
 	@echo "build/docs/index.html"
 
 .PHONY: experiments
-experiments: experiments-quick ## The texts' claims: what is missing of the quick set (ten minutes on two cores), then docs/gallery
-experiments-full: ## All seeds, and MNIST (hours on two cores)
+experiments: experiments-quick ## The texts' claims: what is missing of the quick set (minutes), then docs/gallery
+experiments-full: ## All seeds, and MNIST (hours)
 experiments-%: $(VENV)/installed-test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments $*
 

@@ -21,6 +21,7 @@ from scipy.spatial.distance import cdist
 import ot_distances as ot
 
 from .families import Problem, make
+from .report import table
 from .run import machine
 
 WARM = ["square 2-D, p=2", "square 2-D, p=1", "shifted Gauss 2-D, p=2", "Gauss 16-D, p=2", "weighted, p=2"]
@@ -85,11 +86,6 @@ def blocks(n: int, repeat: int) -> Iterator[Row]:
         yield [name, f"{n:,}", f"{named:.2f} s", f"{called:.2f} s", memory]
 
 
-def table(rows: Iterator[Row]) -> list[str]:
-    head, *body = rows
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.alone", description=__doc__)
     parser.add_argument("--n", type=int, default=4000)
@@ -97,7 +93,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/alone.md"))
     given = parser.parse_args()
     here = machine()
-    lines = ["# What no peer offers", "", "Written by `python -m benchmarks.alone`; not typed. Every answer is proven."]
+    lines = [
+        "# What no peer offers",
+        "",
+        "Written by `python -m benchmarks.alone`; not typed. Every answer is proven.",
+        "",
+    ]
     for title, text, rows in (
         (
             "Warm starts",
@@ -115,8 +116,9 @@ def main() -> None:
             blocks,
         ),
     ):
-        lines += ["", f"## {title}", "", text, "", *table(rows(given.n, given.repeat))]
-    lines += ["", f"{here['date'][:10]}, {here['cpu']}, {here['cores']} cores, Python {here['python']}."]
+        head, *body = rows(given.n, given.repeat)
+        lines += [f"## {title}", "", text, "", *table(head, body)]
+    lines += [f"{here['date'][:10]}, {here['cpu']}, {here['cores']} cores, Python {here['python']}."]
     given.out.write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
 

@@ -120,7 +120,8 @@ def _cell(record: dict[str, Any] | None, fastest: float | None) -> str:
     return (f"**{_time(time)}**" if time == fastest else _time(time)) + mark
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lines of a Markdown table, and an empty one."""
     yield "| " + " | ".join(head) + " |"
     yield "|" + " --- |" * len(head)
     for row in rows:
@@ -140,7 +141,7 @@ def ratios_table(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
             return "" if not group else "no peer in time" if seconds(group.get(OURS)) else group[OURS]["status"]
         return f"{value:.2f} ({peer[0]})" if value >= 1 else f"**{value:.2f}** ({peer[0]})"
 
-    yield from _table(["family", *(f"n = {n:,}" for n in sizes)], ([f, *(cell(f, n) for n in sizes)] for f in families))
+    yield from table(["family", *(f"n = {n:,}" for n in sizes)], ([f, *(cell(f, n) for n in sizes)] for f in families))
     against = {"the best peer": {n: mean(ratio(groups.get((f, n), {})) for f in families) for n in sizes}}
     for name in STYLE:
         values = {n: mean(_against(groups.get((f, n), {}), name) for f in families) for n in sizes}
@@ -151,7 +152,7 @@ def ratios_table(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
     rows = (
         [name, *("" if np.isnan(values[n]) else f"{values[n]:.2f}" for n in sizes)] for name, values in against.items()
     )
-    yield from _table(["against", *(f"n = {n:,}" for n in sizes)], rows)
+    yield from table(["against", *(f"n = {n:,}" for n in sizes)], rows)
 
 
 def _against(group: Group, name: str) -> float | None:
@@ -207,7 +208,7 @@ def times_tables(groups: dict[tuple[str, int], Group]) -> Iterator[str]:
             gap = f"{ours['gap']:.0e}" if ours.get("gap") is not None else ""
             memory = ["" if (size := ours.get(key)) is None else f"{max(size, 0) / 2**20:.0f}" for key in MEMORY]
             rows.append([family, *(_cell(group.get(name), fastest) for name in solvers), gap, " / ".join(memory)])
-        yield from _table(["family", *solvers, "gap, ours", "MiB, ours: taken / `peak_bytes`"], rows)
+        yield from table(["family", *solvers, "gap, ours", "MiB, ours: taken / `peak_bytes`"], rows)
 
 
 def figure_ratios(groups: dict[tuple[str, int], Group], title: str, path: Path) -> bool:
@@ -371,11 +372,11 @@ def page(
         pairs = [(k, seconds(by_threads[1][k][OURS]), seconds(by_threads[2][k].get(OURS))) for k in both]
         lines += ["## Two threads against one, ours", ""]
         rows = ([f, f"{n:,}", _time(one), _time(two), f"{one / two:.2f}"] for (f, n), one, two in pairs if one and two)
-        lines += _table(["family", "n", "1 thread", "2 threads", "ratio"], rows)
+        lines += table(["family", "n", "1 thread", "2 threads", "ratio"], rows)
     lines += ["## Solvers", ""]
     used = {r for groups in by_threads.values() for group in groups.values() for r in group}
     versions = {k: v for run in runs for k, v in run["versions"].items()}
-    lines += _table(
+    lines += table(
         ["solver", "version", "called as"],
         ([p.name, versions.get(p.name) or "missing", p.note] for p in PEERS if p.name in used),
     )
@@ -418,7 +419,7 @@ def headline(
         name, title, _ = PAGES[suite]
         rows.append([f"[{title}]({folder}/{name}.md)", _span(groups), str(len(ratios)), str(threads), *cells])
     head = ["time of theirs / ours", "n", "problems", "threads", "the fastest exact peer", *AGAINST]
-    yield from _table(head, rows)
+    yield from table(head, rows)
     yield (
         "Geometric means over the families of a suite that both solved; above 1 ours is faster. Ours includes the "
         "plan, the potentials and the proof. Every loss is listed on the page of its suite."
@@ -457,7 +458,7 @@ def contents(summary: Sequence[tuple[str, int, dict[tuple[str, int], Group]]]) -
             [f"[{title}]({name}.md)", str(threads), _span(groups), str(len(ratios)), f"{mean(ratios):.2f}", str(losses)]
         )
     head = ["suite", "threads", "n", "problems", "fastest exact peer / ours, geometric mean", "losses"]
-    yield from _table(head, rows)
+    yield from table(head, rows)
     yield "Every problem of a suite counts alike; each page lists every loss and every wrong answer. What no peer"
     yield "offers is timed on a page of its own: [warm starts, longest moves, costs by callables](alone.md)."
 

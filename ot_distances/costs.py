@@ -58,7 +58,7 @@ class Metric:
     """
 
     reduce: Callable[[Array, Array], None]
-    fold: int  # the same for compiled code: SQUARES, ABSOLUTES or LARGEST of `kernels/candidates.py`
+    fold: int  # the same for compiled code: SQUARES, ABSOLUTES or LARGEST of `kernels/distances.py`
     root: float
     degree: int  # coordinates times s: the cost times s**degree
     roundings: Callable[[int], int]

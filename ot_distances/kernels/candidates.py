@@ -10,7 +10,7 @@ import threading
 import numpy as np
 from numba import njit, prange
 
-SQUARES, ABSOLUTES, LARGEST = 0, 1, 2
+from .distances import ABSOLUTES, SQUARES, fold_row
 
 # Held around parallel kernels: where numba has no other threading layer than its own work queue, two parallel regions
 # at one time, as of a batch solved in threads, would abort the process.
@@ -127,17 +127,7 @@ def _leaf_values(point, points, g, begin, end, fold, power, values):
     """Fill values[: end - begin] with the reduced costs of the columns begin ... end - 1; `points` is (d, m)."""
     out = values[: end - begin]
     out[:] = 0.0
-    for k in range(len(point)):
-        here, there = point[k], points[k, begin:end]
-        if fold == SQUARES:
-            for t in range(len(out)):
-                out[t] += (here - there[t]) * (here - there[t])
-        elif fold == ABSOLUTES:
-            for t in range(len(out)):
-                out[t] += abs(here - there[t])
-        else:
-            for t in range(len(out)):
-                out[t] = max(out[t], abs(here - there[t]))
+    fold_row(point, points, begin, fold, out)
     price = g[begin:end]
     if power == 1.0:
         for t in range(len(out)):

@@ -2,28 +2,30 @@
 
 from numba import njit
 
-from .candidates import ABSOLUTES, SQUARES
-
+SQUARES, ABSOLUTES, LARGEST = 0, 1, 2  # how coordinate differences fold
 TILE = 512  # columns whose running values stay in the first-level cache
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def fold_row(point, columns, begin, fold, value):
+    """Fold |point[k] - columns[k, begin + t]| over k into value[t], coordinate after coordinate."""
+    for k in range(len(point)):
+        here, there = point[k], columns[k, begin : begin + len(value)]
+        if fold == SQUARES:
+            for t in range(len(value)):
+                difference = here - there[t]
+                value[t] += difference * difference
+        elif fold == ABSOLUTES:
+            for t in range(len(value)):
+                value[t] += abs(here - there[t])
+        else:
+            for t in range(len(value)):
+                value[t] = max(value[t], abs(here - there[t]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fold_differences(x, columns, fold, folded):
-    """Fold |x[i, k] - columns[k, j]| over k into folded[i, j], coordinate after coordinate, from 0 on."""
-    n, d = x.shape
-    m = columns.shape[1]
-    for i in range(n):
-        for begin in range(0, m, TILE):
-            value = folded[i, begin : begin + TILE]
-            for k in range(d):
-                here, there = x[i, k], columns[k, begin : begin + TILE]
-                if fold == SQUARES:
-                    for j in range(len(value)):
-                        difference = here - there[j]
-                        value[j] += difference * difference
-                elif fold == ABSOLUTES:
-                    for j in range(len(value)):
-                        value[j] += abs(here - there[j])
-                else:
-                    for j in range(len(value)):
-                        value[j] = max(value[j], abs(here - there[j]))
+    """Fold |x[i, k] - columns[k, j]| over k into folded[i, j], from what stands there on."""
+    for i in range(len(x)):
+        for begin in range(0, columns.shape[1], TILE):
+            fold_row(x[i], columns, begin, fold, folded[i, begin : begin + TILE])

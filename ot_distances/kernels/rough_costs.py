@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from .candidates import ABSOLUTES, PARALLEL, SQUARES
+from .candidates import PARALLEL
+from .distances import SQUARES, fold_row
 
 
 def prepare(points: Any) -> Any:
@@ -44,11 +45,4 @@ def _fold(x, y, fold, folded):
         for begin in range(0, y.shape[1], 2048):
             part = folded[i, begin : begin + 2048]
             part[:] = np.float32(0.0)
-            for k in range(x.shape[1]):
-                other, here = y[k, begin : begin + 2048], x[i, k]
-                if fold == ABSOLUTES:
-                    for j in range(len(part)):
-                        part[j] += abs(other[j] - here)
-                else:
-                    for j in range(len(part)):
-                        part[j] = max(part[j], abs(other[j] - here))
+            fold_row(x[i], y, begin, fold, part)

@@ -97,9 +97,8 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
         for k in range(LANES):
             low[k] = np.inf
             next_low[k] = np.inf
-        for start in range(
-            0, long, 4 * LANES
-        ):  # four blocks at a time, whose two least are the winners of a tournament
+        # Four blocks at a time, whose two least are the winners of a tournament.
+        for start in range(0, long, 4 * LANES):
             for k in range(LANES):
                 j = start + k
                 a, b = sign * row[j] - v[j], sign * row[j + LANES] - v[j + LANES]
