@@ -43,6 +43,7 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
     rows, order = np.empty(n, np.intp), np.empty(len(y), np.intp)
     kd_tree.sort_points(x, grains, rows)
     kd_tree.sort_points(y, grains, order)
+    x, everyone = np.ascontiguousarray(x[rows]), np.arange(n)
     y, g = np.ascontiguousarray(y[order]), g[order]
     tree = kd_tree.build_tree(y, grains)
     table = np.empty((len(tree[0]), 3 * d + 2))
@@ -52,7 +53,7 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
         last = min(first + SLICE, n)
         with candidates.PARALLEL:
             candidates.tree_candidates(
-                x, rows, y, points, g, tree, table, fold, power, limits, first, last, best, value, found
+                x, everyone, y, points, g, tree, table, fold, power, limits, first, last, best, value, found
             )
     f = np.empty(n)
     f[rows] = value[:, 0]

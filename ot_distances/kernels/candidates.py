@@ -16,6 +16,7 @@ from .distances import ABSOLUTES, SQUARES, fold_row
 # at one time, as of a batch solved in threads, would abort the process.
 PARALLEL = threading.Lock()
 
+GROUP = 16  # rows that search together
 CHUNK = 128  # rows in a work item: fixed, so that answers do not depend on the number of threads
 
 
@@ -105,6 +106,57 @@ def _node_bound(point, row, fold, power, limit):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _bounds_in_space(columns, row, d, power, bounds):
+    """`_node_bound` of several points at a time, for distances in two or three dimensions and their squares.
+
+    `columns` (3, k) holds the points by coordinates; the body of a loop has no branches, so that it becomes vectors.
+    """
+    x, y, z = columns[0], columns[1], columns[2]
+    x_centre, x_half, x_slope, y_centre, y_half, y_slope = row[0], row[1], row[2], row[3], row[4], row[5]
+    z_centre, z_half, z_slope = (row[6], row[7], row[8]) if d == 3 else (0.0, 0.0, 0.0)
+    most, offset = row[3 * d], row[3 * d + 1]
+    if power == 0.5:
+        for r in range(len(bounds)):
+            x_away, y_away, z_away = x_centre - x[r], y_centre - y[r], z_centre - z[r]
+            x_out, y_out, z_out = abs(x_away) - x_half, abs(y_away) - y_half, abs(z_away) - z_half
+            x_out, y_out, z_out = max(x_out, 0.0), max(y_out, 0.0), max(z_out, 0.0)
+            box = np.sqrt(x_out * x_out + y_out * y_out + z_out * z_out) * (1.0 - 2.0**-40) - most
+            cost = np.sqrt(x_away * x_away + y_away * y_away + z_away * z_away)
+            rate = 1.0 / cost
+            x_away, y_away, z_away = x_away * rate, y_away * rate, z_away * rate
+            loss = abs(x_away - x_slope) * x_half + abs(y_away - y_slope) * y_half + abs(z_away - z_slope) * z_half
+            size = (abs(x_away) + abs(x_slope)) * x_half + (abs(y_away) + abs(y_slope)) * y_half
+            size += (abs(z_away) + abs(z_slope)) * z_half
+            plane = cost - offset - loss - 2.0**-44 * (cost + abs(offset) + loss + 2.0 * size)
+            bounds[r] = plane if plane > box else box  # not a number at the centre itself
+        return
+    for r in range(len(bounds)):
+        x_away, y_away, z_away = x[r] - x_centre, y[r] - y_centre, z[r] - z_centre
+        x_out, y_out, z_out = abs(x_away) - x_half, abs(y_away) - y_half, abs(z_away) - z_half
+        x_out, y_out, z_out = max(x_out, 0.0), max(y_out, 0.0), max(z_out, 0.0)
+        box = (x_out * x_out + y_out * y_out + z_out * z_out) * (1.0 - 2.0**-40) - most
+        x_best = min(max(x_away + 0.5 * x_slope, -x_half), x_half)
+        y_best = min(max(y_away + 0.5 * y_slope, -y_half), y_half)
+        z_best = min(max(z_away + 0.5 * z_slope, -z_half), z_half)
+        x_away, y_away, z_away = x_away - x_best, y_away - y_best, z_away - z_best
+        x_gain, y_gain, z_gain = x_slope * x_best, y_slope * y_best, z_slope * z_best
+        squares = x_away * x_away + y_away * y_away + z_away * z_away
+        size = squares + abs(x_gain) + abs(y_gain) + abs(z_gain) + abs(offset)
+        plane = squares - x_gain - y_gain - z_gain - offset - 2.0**-46 * size
+        bounds[r] = plane if plane > box else box
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _node_bounds(group, columns, row, fold, power, bounds):
+    """`_node_bound` of each point of the group, (k, d), which `columns` (3, k) holds by coordinates as far as d = 3."""
+    if fold == SQUARES and 2 <= group.shape[1] <= 3 and (power == 0.5 or power == 1.0):
+        _bounds_in_space(columns, row, group.shape[1], power, bounds)
+    else:
+        for r in range(len(bounds)):
+            bounds[r] = _node_bound(group[r], row, fold, power, np.inf)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def pair_costs(x, rows, y, cols, fold, power, out):
     """Fill `out` with the costs of the listed pairs."""
     for t in range(len(rows)):
@@ -123,12 +175,22 @@ def _insert(best, value, found, j, reduced):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _leaf_values(point, points, g, begin, end, fold, power, values):
-    """Fill values[: end - begin] with the reduced costs of the columns begin ... end - 1; `points` is (d, m)."""
-    out = values[: end - begin]
-    out[:] = 0.0
+def _leaf_values(point, points, g, begin, fold, power, out):
+    """Fill `out` with the reduced costs of the columns from `begin` on; `points` is (d, m)."""
+    price = g[begin : begin + len(out)]
+    if fold == SQUARES and len(point) == 2 and (power == 0.5 or power == 1.0):
+        # In one loop, as most clouds lie in the plane.
+        x, y = points[0, begin : begin + len(out)], points[1, begin : begin + len(out)]
+        if power == 0.5:
+            for t in range(len(out)):
+                out[t] = np.sqrt((point[0] - x[t]) ** 2 + (point[1] - y[t]) ** 2) - price[t]
+        else:
+            for t in range(len(out)):
+                out[t] = (point[0] - x[t]) ** 2 + (point[1] - y[t]) ** 2 - price[t]
+        return
+    for t in range(len(out)):
+        out[t] = 0.0
     fold_row(point, points, begin, fold, out)
-    price = g[begin:end]
     if power == 1.0:
         for t in range(len(out)):
             out[t] -= price[t]
@@ -141,63 +203,109 @@ def _leaf_values(point, points, g, begin, end, fold, power, values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _search(point, points, g, tree, table, fold, power, limit, best, value, nodes, keys, values):
-    """Up to len(best) columns of least reduced cost below `limit`, ascending in `value`; returns their count."""
+def _search(
+    group, columns, points, g, tree, table, fold, power, limits, first, best, value, found, nodes, keys, values
+):
+    """For each point of the group: up to K columns of least reduced cost below its limit, which falls as they fill.
+
+    Fills best[first + r] and value[first + r], ascending, and their number found[first + r]. A node is entered as long
+    as one of the group may find something there.
+    """
     start, stop, right = tree[0], tree[1], tree[2]
-    found = 0
-    keys[0] = _node_bound(point, table[0], fold, power, limit)
+    _node_bounds(group, columns, table[0], fold, power, keys[0])
     nodes[0] = 0
     top = 1
     while top > 0:
         top -= 1
-        v = nodes[top]
-        if keys[top] >= limit:
+        v, key = nodes[top], keys[top]
+        if not _any_below(key, limits):
             continue
         if right[v] >= 0:
-            near, far = v + 1, right[v]
-            near_key = _node_bound(point, table[near], fold, power, limit)
-            far_key = _node_bound(point, table[far], fold, power, limit)
-            if far_key < near_key:
-                near, far, near_key, far_key = far, near, far_key, near_key
-            if far_key < limit:
-                nodes[top], keys[top] = far, far_key
-                top += 1
-            if near_key < limit:
-                nodes[top], keys[top] = near, near_key
-                top += 1
+            near, far = keys[top + 1], key
+            nodes[top], nodes[top + 1] = right[v], v + 1
+            _node_bounds(group, columns, table[right[v]], fold, power, far)
+            _node_bounds(group, columns, table[v + 1], fold, power, near)
+            balance = 0.0
+            for r in range(len(limits)):
+                balance += near[r] - far[r]
+            if balance > 0:
+                nodes[top], nodes[top + 1] = v + 1, right[v]
+                for r in range(len(limits)):
+                    near[r], far[r] = far[r], near[r]
+            top += 2
             continue
         begin = start[v]
-        _leaf_values(point, points, g, begin, stop[v], fold, power, values)
-        for t in range(stop[v] - begin):
-            if values[t] < limit:
-                found = _insert(best, value, found, begin + t, values[t])
-                if found == len(best):
-                    limit = value[found - 1]
-    return found
+        out = values[: stop[v] - begin]
+        for r in range(len(limits)):
+            if key[r] >= limits[r]:
+                continue
+            _leaf_values(group[r], points, g, begin, fold, power, out)
+            if _any_below_one(out, limits[r]):
+                limits[r] = _take(out, begin, limits[r], first + r, best, value, found)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _take(values, begin, limit, t, best, value, found):
+    """Put the columns begin ... whose values are below the limit into the list of row t; returns its new limit."""
+    size = best.shape[1]
+    for s in range(len(values)):
+        if values[s] < limit:
+            found[t] = _insert(best[t], value[t], found[t], begin + s, values[s])
+            if found[t] == size:
+                limit = value[t, size - 1]
+    return limit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _any_below(values, limits):
+    below = 0
+    for r in range(len(limits)):
+        below += values[r] < limits[r]
+    return below > 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _any_below_one(values, limit):
+    below = 0
+    for t in range(len(values)):
+        below += values[t] < limit
+    return below > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def tree_candidates(x, rows, y, points, g, tree, table, fold, power, limits, first, last, best, value, found):
     """For t in first ... last - 1 and i = rows[t]: the columns of least c(x_i, y_j) - g_j, if below limits[t].
 
-    Fills best[t] and value[t], (K,) each, K <= m, ascending, and their number found[t]. `tree` is over y, which
-    `points` holds by coordinates, (d, m); `table` is what `bound_nodes` says of g there. Rows in tree order are
-    fastest, as the list of one bounds that of the next.
+    Fills best[t] and value[t], (K,) each, K <= m, ascending, and their number found[t], 0 on entry. `tree` is over y,
+    which `points` holds by coordinates, (d, m); `table` is what `bound_nodes` says of g there. Rows in tree order are
+    fastest, as they search in groups, and the list of a row bounds those of the next group.
     """
-    size = best.shape[1]
+    size, d = best.shape[1], x.shape[1]
     for chunk in prange((last - first + CHUNK - 1) // CHUNK):
-        nodes, keys, values = np.empty(128, np.intp), np.empty(128), np.empty(64)
+        nodes, keys, values = np.empty(128, np.intp), np.empty((128, GROUP)), np.empty(64)
+        group, columns, limit = np.empty((GROUP, d)), np.zeros((3, GROUP)), np.empty(GROUP)
         begin = first + chunk * CHUNK
-        for t in range(begin, min(begin + CHUNK, last)):
-            i, limit = rows[t], limits[t]
-            if t > begin and found[t - 1] == size:
-                # Columns that meet a bound: the worst of the previous list, as seen from here.
-                seen = -np.inf
-                for s in range(size):
-                    j = best[t - 1, s]
-                    seen = max(seen, pair_cost(x, i, y, j, fold, power) - g[j])
-                limit = min(limit, np.nextafter(seen, np.inf))
-            found[t] = _search(x[i], points, g, tree, table, fold, power, limit, best[t], value[t], nodes, keys, values)
+        end, t = min(begin + CHUNK, last), begin
+        while t < end:
+            count = min(GROUP, end - t)
+            for r in range(GROUP):
+                i = rows[t + min(r, count - 1)]
+                for k in range(d):
+                    group[r, k] = x[i, k]
+                for k in range(min(d, 3)):
+                    columns[k, r] = x[i, k]
+                limit[r] = limits[t + r] if r < count else -np.inf  # nothing is sought for what fills the group
+                if t > begin and found[t - 1] == size and r < count:
+                    # Columns that meet a bound: the worst of the previous list, as seen from here.
+                    seen = -np.inf
+                    for s in range(size):
+                        j = best[t - 1, s]
+                        seen = max(seen, pair_cost(x, i, y, j, fold, power) - g[j])
+                    limit[r] = min(limit[r], np.nextafter(seen, np.inf))
+            _search(
+                group, columns, points, g, tree, table, fold, power, limit, t, best, value, found, nodes, keys, values
+            )
+            t += count
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)

@@ -8,7 +8,7 @@ alone: the clusters of a coarser level are then runs of equal length, and whole 
 import numpy as np
 from numba import njit
 
-LEAF = 32  # points in a leaf: fewer cost more node visits than the distances they save
+LEAF = 64  # points in a leaf: fewer cost more node visits than the distances they save
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
