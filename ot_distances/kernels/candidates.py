@@ -11,12 +11,14 @@ import numpy as np
 from numba import njit, prange
 
 from .distances import ABSOLUTES, SQUARES, fold_row
+from .kd_tree import LEAF
 
 # Held around parallel kernels: where numba has no other threading layer than its own work queue, two parallel regions
 # at one time, as of a batch solved in threads, would abort the process.
 PARALLEL = threading.Lock()
 
 GROUP = 16  # rows that search together
+RUN = 64  # columns looked at together, where all pairs are visited
 CHUNK = 128  # rows in a work item: fixed, so that answers do not depend on the number of threads
 
 
@@ -218,7 +220,7 @@ def _search(
     while top > 0:
         top -= 1
         v, key = nodes[top], keys[top]
-        if not _any_below(key, limits):
+        if not _any_of_group(key, limits):
             continue
         if right[v] >= 0:
             near, far = keys[top + 1], key
@@ -240,7 +242,7 @@ def _search(
             if key[r] >= limits[r]:
                 continue
             _leaf_values(group[r], points, g, begin, fold, power, out)
-            if _any_below_one(out, limits[r]):
+            if _any_below(out, limits[r]):
                 limits[r] = _take(out, begin, limits[r], first + r, best, value, found)
 
 
@@ -257,15 +259,15 @@ def _take(values, begin, limit, t, best, value, found):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _any_below(values, limits):
+def _any_of_group(keys, limits):
     below = 0
     for r in range(len(limits)):
-        below += values[r] < limits[r]
+        below += keys[r] < limits[r]
     return below > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _any_below_one(values, limit):
+def _any_below(values, limit):
     below = 0
     for t in range(len(values)):
         below += values[t] < limit
@@ -280,13 +282,13 @@ def tree_candidates(x, rows, y, points, g, tree, table, fold, power, limits, fir
     which `points` holds by coordinates, (d, m); `table` is what `bound_nodes` says of g there. Rows in tree order are
     fastest, as they search in groups, and the list of a row bounds those of the next group.
     """
-    size, d = best.shape[1], x.shape[1]
+    d = x.shape[1]
     for chunk in prange((last - first + CHUNK - 1) // CHUNK):
-        nodes, keys, values = np.empty(128, np.intp), np.empty((128, GROUP)), np.empty(64)
+        nodes, keys, values = np.empty(128, np.intp), np.empty((128, GROUP)), np.empty(LEAF)
         group, columns, limit = np.empty((GROUP, d)), np.zeros((3, GROUP)), np.empty(GROUP)
         begin = first + chunk * CHUNK
-        end, t = min(begin + CHUNK, last), begin
-        while t < end:
+        end = min(begin + CHUNK, last)
+        for t in range(begin, end, GROUP):
             count = min(GROUP, end - t)
             for r in range(GROUP):
                 i = rows[t + min(r, count - 1)]
@@ -295,17 +297,11 @@ def tree_candidates(x, rows, y, points, g, tree, table, fold, power, limits, fir
                 for k in range(min(d, 3)):
                     columns[k, r] = x[i, k]
                 limit[r] = limits[t + r] if r < count else -np.inf  # nothing is sought for what fills the group
-                if t > begin and found[t - 1] == size and r < count:
-                    # Columns that meet a bound: the worst of the previous list, as seen from here.
-                    seen = -np.inf
-                    for s in range(size):
-                        j = best[t - 1, s]
-                        seen = max(seen, pair_cost(x, i, y, j, fold, power) - g[j])
-                    limit[r] = min(limit[r], np.nextafter(seen, np.inf))
+                if t > begin and r < count:
+                    limit[r] = min(limit[r], _limit_of_list(x, i, y, g, fold, power, best[t - 1], found[t - 1]))
             _search(
                 group, columns, points, g, tree, table, fold, power, limit, t, best, value, found, nodes, keys, values
             )
-            t += count
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
@@ -314,31 +310,52 @@ def block_candidates(x, rows, y, g, folded, error, fold, power, limits, first, b
 
     `folded` is float32; what its error leaves in doubt is evaluated in float64.
     """
-    m = len(y)
-    size = best.shape[1]
-    for s in prange(folded.shape[0]):
-        t = first + s
-        i, limit, count = rows[t], limits[t], 0
-        lowest = np.empty(256)
-        for begin in range(0, m, 256):
-            end = min(begin + 256, m)
-            for j in range(begin, end):
-                least = max(folded[s, j] - error[s], 0.0)
-                lowest[j - begin] = least
-            if power == 0.5:
-                for j in range(end - begin):
-                    lowest[j] = np.sqrt(lowest[j])
-            elif power != 1.0:
-                for j in range(end - begin):
-                    lowest[j] = lowest[j] ** power
-            for j in range(begin, end):
-                if lowest[j - begin] * (1.0 - 2.0**-40) - g[j] < limit:
-                    reduced = pair_cost(x, i, y, j, fold, power) - g[j]
-                    if reduced < limit:
-                        count = _insert(best[t], value[t], count, j, reduced)
-                        if count == size:
-                            limit = value[t, count - 1]
-        found[t] = count
+    count = len(folded)
+    for chunk in prange((count + GROUP - 1) // GROUP):
+        bounds, exact = np.empty(RUN), np.empty(1)
+        for s in range(chunk * GROUP, min(chunk * GROUP + GROUP, count)):
+            t = first + s
+            i, limit = rows[t], limits[t]
+            if s > chunk * GROUP:
+                limit = min(limit, _limit_of_list(x, i, y, g, fold, power, best[t - 1], found[t - 1]))
+            found[t] = 0
+            for begin in range(0, len(y), RUN):
+                rough, price = folded[s, begin : begin + RUN], g[begin : begin + RUN]
+                out = bounds[: len(rough)]
+                _rough_bounds(rough, error[s], price, power, out)
+                if not _any_below(out, limit):
+                    continue
+                for k in range(len(out)):
+                    if out[k] < limit:
+                        exact[0] = pair_cost(x, i, y, begin + k, fold, power) - price[k]
+                        limit = _take(exact, begin + k, limit, t, best, value, found)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _limit_of_list(x, i, y, g, fold, power, columns, found):
+    """Just above the worst of a full list of columns, as seen from row i, so that as many meet this limit; else inf."""
+    if found < len(columns):
+        return np.inf
+    worst = -np.inf
+    for j in columns:
+        worst = max(worst, pair_cost(x, i, y, j, fold, power) - g[j])
+    return np.nextafter(worst, np.inf)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rough_bounds(rough, error, price, power, out):
+    """Fill `out` with lower bounds on reduced costs from their folded differences, which may be wrong by `error`."""
+    for k in range(len(out)):
+        least = rough[k] - error
+        out[k] = least if least > 0.0 else 0.0
+    if power == 0.5:
+        for k in range(len(out)):
+            out[k] = np.sqrt(out[k])
+    elif power != 1.0:
+        for k in range(len(out)):
+            out[k] = out[k] ** power
+    for k in range(len(out)):
+        out[k] = out[k] * (1.0 - 2.0**-40) - price[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -12,26 +12,27 @@ from .distances import SQUARES, fold_row
 
 
 def prepare(points: Any) -> Any:
-    """(centre, centred points by coordinates in float32, their lengths, how far centring rounds a coordinate)."""
+    """(centre, centred points by coordinates in float32 with rows of ones and of squared lengths, the greatest length,
+    how far centring rounds a coordinate)."""
     centre = points.mean(0)
     away = points - centre
+    squares = np.einsum("ij,ij->i", away, away)
     rounding = max(np.abs(centre).max(), np.abs(points).max()) * 2.0**-51
-    return centre, np.ascontiguousarray(away.T.astype(np.float32)), np.sqrt(np.einsum("ij,ij->i", away, away)), rounding
+    columns = np.concatenate((away.T, np.ones((1, len(points))), squares[None])).astype(np.float32)
+    return centre, columns, np.sqrt(squares.max()), rounding
 
 
 def fold(x: Any, prepared: Any, kind: int) -> Any:
     """(folded (k, m) float32, error (k,)): sum of squares, sum or maximum of |x_ik - y_jk|, each wrong by error[i]."""
-    centre, points, lengths, rounding = prepared
+    centre, columns, reach, rounding = prepared
     away = x - centre
-    rough = away.astype(np.float32)
-    length, reach, d = np.sqrt(np.einsum("ij,ij->i", away, away)), lengths.max(), x.shape[1]
-    # Of the inputs to float32, of d products and sums in any order, and of the centring.
+    squares = np.einsum("ij,ij->i", away, away)
+    length, d = np.sqrt(squares), x.shape[1]
+    # Errors of the inputs in float32, of d + 2 products and sums in any order, and of the centring.
     if kind == SQUARES:
-        folded = rough @ points
-        folded *= np.float32(-2)
-        folded += (length**2).astype(np.float32)[:, None]
-        folded += (lengths**2).astype(np.float32)
-        return folded, (d + 10) * 2.0**-23 * (length + reach) ** 2 + 8 * d * rounding * (length + reach)
+        rows = np.concatenate((-2 * away, squares[:, None], np.ones((len(x), 1))), axis=1).astype(np.float32)
+        return rows @ columns, (d + 10) * 2.0**-23 * (length + reach) ** 2 + 8 * d * rounding * (length + reach)
+    rough, points = away.astype(np.float32), columns[:d]
     folded = np.empty((len(x), points.shape[1]), np.float32)
     with PARALLEL:
         _fold(rough, points, kind, folded)

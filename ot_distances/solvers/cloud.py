@@ -116,7 +116,7 @@ class Cloud:
                 )  # fmt: skip
 
     @cached_property
-    def _rough(self) -> tuple[Array, Array, Array]:
+    def _rough(self) -> Any:
         from ..kernels import rough_costs
 
         return rough_costs.prepare(self.points)
@@ -129,7 +129,7 @@ class Cloud:
         for first in range(0, len(rows), step):
             self.watch.check()
             folded, error = rough_costs.fold(x[rows[first : first + step]], self._rough, self.fold)
-            self.watch.holds(folded, folded, *self._rough, out.best, out.value)
+            self.watch.holds(folded, *self._rough, out.best, out.value)
             with candidates.PARALLEL:
                 candidates.block_candidates(
                     x, rows, self.points, g, folded, error, self.fold, self.power, limits, first, out.best, out.value,
