@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import check_plan
+from naive import linear_program
 
 import ot_distances as ot
+import ot_distances.solvers.network_simplex as solver
 from benchmarks import families
-from ot_distances.kernels import network_simplex
+from ot_distances.kernels import network_simplex, small_transport
 
 # A pivot or two for each arc that there is would be a price war.
 MOST_PIVOTS = 60
@@ -34,6 +36,53 @@ def test_every_shape_is_proven_in_bounded_work(family, monkeypatch):
     check_plan(result.plan, a, b)
     assert result.gap <= 1e-9
     assert pivots[0] <= MOST_PIVOTS * (n + m)
+
+
+COSTS = {
+    "all equal": lambda rng, n, m: np.full((n, m), 3.0),
+    "0 or 1": lambda rng, n, m: (rng.random((n, m)) < 0.9).astype(float),
+    "Machol and Wien": lambda rng, n, m: np.outer(np.arange(n), np.arange(m)).astype(float),
+    "its negative": lambda rng, n, m: -np.outer(np.arange(n), np.arange(m)).astype(float),
+    "grid": lambda rng, n, m: np.abs(np.arange(n)[:, None] - np.arange(m)).astype(float),
+    "15 orders of magnitude": lambda rng, n, m: 10.0 ** rng.uniform(-12, 3, (n, m)),
+}
+MASSES = {
+    "random": lambda rng, n: rng.dirichlet(np.full(n, 2.0)),
+    "few values": lambda rng, n: rng.integers(1, 4, n).astype(float),
+    "equal": lambda rng, n: np.ones(n),
+}
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (9, 9), (3, 40), (40, 3), (120, 120), (2, 3_000), (1_000, 30)])
+@pytest.mark.parametrize("masses", MASSES)
+@pytest.mark.parametrize("costs", COSTS)
+def test_small_problems_full_of_ties_are_proven_in_bounded_work(costs, masses, shape, rng, monkeypatch):
+    pivots, transport = [], small_transport.transport
+
+    def counted(*args):
+        pivots.append(transport(*args))
+        return pivots[-1]
+
+    monkeypatch.setattr(small_transport, "transport", counted)
+    (n, m), C = shape, COSTS[costs](rng, *shape)
+    a, b = (mass / mass.sum() for mass in (MASSES[masses](rng, n), MASSES[masses](rng, m)))
+    result = ot.solve_cost(C, a, b, method="network_simplex")
+    check_plan(result.plan, a, b)
+    assert result.gap <= 1e-9
+    assert 0 <= sum(pivots) <= MOST_PIVOTS * (n + m) * np.log2(n + m) and len(pivots) > 0
+    if max(shape) <= 40:
+        assert result.cost == pytest.approx(linear_program(C, a, b), rel=1e-7, abs=1e-7 * np.abs(C).max())
+
+
+def test_a_small_problem_is_solved_in_slices(rng, monkeypatch):
+    C, (a, b) = rng.random((70, 90)), (rng.dirichlet(np.ones(n)) for n in (70, 90))
+    whole = ot.solve_cost(C, a, b)
+    calls, transport = [], small_transport.transport
+    monkeypatch.setattr(small_transport, "transport", lambda *args: calls.append(args) or transport(*args))
+    monkeypatch.setattr(solver, "SLICE", 20 * (70 + 90))
+    sliced = ot.solve_cost(C, a, b)
+    assert len(calls) > 5
+    assert sliced.cost == pytest.approx(whole.cost, rel=1e-12) and sliced.gap <= 1e-9
 
 
 @pytest.mark.slow

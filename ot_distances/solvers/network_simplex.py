@@ -11,13 +11,14 @@ from ..problem import Array, Flow, TransportProblem
 from .assignment import match
 from .basis import NOISE, filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
 
-# Up to here all arcs are candidates; beyond, arcs enter the graph as pricing finds them.
-FULL_ARCS = 2**14
+# Up to so many arcs one compiled call with all of them is the fastest; beyond, arcs enter the graph as pricing finds
+# them.
+SMALL = 2**17
 
 # Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
 CANDIDATES = 8
 
-# Entries read between two chances for Ctrl-C: well below a second at any size.
+# Entries read, or nodes of a small problem moved, between two chances for Ctrl-C: well below a second at any size.
 SLICE = 100_000_000
 
 
@@ -59,7 +60,7 @@ def network_simplex(problem: TransportProblem) -> Flow:
     penalty = 16 * (high - low) + abs(high) + 1e-300
     while True:
         finite = np.where(np.isinf(matrix), high + penalty, matrix) if problem.cost.forbids else matrix
-        flow = _solve(problem, finite)
+        flow = (_solve_small if n * m <= SMALL else _solve)(problem, finite)
         if not problem.cost.forbids:
             return flow
         forbidden = np.isinf(problem.cost.entries(flow.rows, flow.cols))
@@ -85,20 +86,50 @@ def _only_plan(problem: TransportProblem) -> Flow:
     return Flow(rows, cols, mass, g, None, 40 * n * m)
 
 
+def _solve_small(problem: TransportProblem, matrix: Array) -> Flow:
+    """On all arcs, in one compiled call whose rows are the shorter side."""
+    from ..kernels import small_transport as kernel
+
+    n, m = matrix.shape
+    turned = n > m
+    cost = np.ascontiguousarray(matrix.T if turned else matrix)
+    sides = (problem.col_mass, problem.row_mass) if turned else (problem.row_mass, problem.col_mass)
+    flow, links = np.concatenate(sides), np.empty((kernel.LINKS, n + m), np.int64)
+    potential, shift, reduced = np.empty(n + m), np.empty(n + m), np.empty(cost.shape)
+    potential[: len(cost)] = _row_prices(problem.start, cost, turned)
+    planted, limit = False, SLICE // (n + m)
+    while True:
+        problem.watch.check(f"{n * m} arcs")
+        if kernel.transport(cost, planted, links, flow, potential, shift, reduced, limit) < limit:
+            break
+        planted = True
+    parent = links[kernel.PARENT]
+    child = np.flatnonzero(parent >= 0)
+    rows, cols = np.minimum(child, parent[child]), np.maximum(child, parent[child]) - len(cost)
+    size = made_bytes(problem.cost, matrix) + links.nbytes + (2 if turned else 1) * reduced.nbytes
+    if turned:
+        return Flow(cols, rows, flow[child], potential[:m], None, size)
+    return Flow(rows, cols, flow[child], potential[n:], None, size)
+
+
+def _row_prices(start: Flow | None, cost: Array, turned: bool) -> Array:
+    """Prices of the rows, which are the user's columns if `turned`, to start from."""
+    if start is None or not np.isfinite(start.g).all():
+        return cost.min(axis=1)
+    return start.g if turned else (cost - start.g).min(axis=1)
+
+
 def _solve(problem: TransportProblem, matrix: Array) -> Flow:
     from ..kernels import network_simplex as kernel
 
     n, m = matrix.shape
-    small, start, check = n * m <= FULL_ARCS, problem.start, problem.watch.check
+    start, check = problem.start, problem.watch.check
     first = np.empty(0, np.intp), np.empty(0, np.intp)
     if start is not None:
         first = forest_order(start.rows, start.cols, n, m)
     if start is not None and np.isfinite(start.g).all() and start.g.any():
         g0 = start.g
         f0 = (matrix - g0).min(axis=1)
-    elif small:
-        f0 = matrix.min(axis=1)
-        g0 = (matrix - f0[:, None]).min(axis=0)
     else:
         f0, g0, pairs = _resampled(problem, matrix)
         first = pairs if start is None else first
@@ -106,13 +137,11 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
     def reduced(rows: Array, cols: Array) -> Array:
         return (matrix[rows, cols] - f0[rows]) - g0[cols]
 
-    near = _least_arcs(matrix, f0, g0)
+    arcs = _least_arcs(matrix, f0, g0)
     row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
     sent = filled(*first, row_left, col_left)
-    tree = starting_tree(row_left, col_left, (near.tails, near.heads, near.costs), sent)
-    arcs = _all_arcs(matrix, f0, g0) if small else near
-    # What was made for this; beyond small problems, a second matrix while potentials are sought.
-    size = made_bytes(problem.cost, matrix) + (3 if small else 1) * matrix.nbytes
+    tree = starting_tree(row_left, col_left, (arcs.tails, arcs.heads, arcs.costs), sent)
+    size = made_bytes(problem.cost, matrix) + matrix.nbytes  # a second matrix while potentials are sought
 
     def reached() -> Flow:
         rows, cols, child = tree_arcs(tree, n)
@@ -123,7 +152,7 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
         check(f"{len(arcs.heads)} of {n * m} arcs")
         potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, reduced, check)
         size = max(size, made_bytes(problem.cost, matrix) + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
-        if small or not _add_violated(matrix, f0, g0, potential, arcs):
+        if not _add_violated(matrix, f0, g0, potential, arcs):
             break
     rows, cols, child = tree_arcs(tree, n)
     return Flow(rows, cols, tree[child, kernel.FLOW], potential[n:] + g0, None, size + tree.nbytes)
@@ -143,11 +172,6 @@ def _resampled(problem: TransportProblem, matrix: Array) -> tuple[Array, Array, 
     idle = g == -np.inf
     g[idle] = (matrix[:, idle] - f[:, None]).min(axis=0)
     return f, g, (rows, cols[matching.col_of_row])
-
-
-def _all_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
-    n, m = matrix.shape
-    return _Arcs(np.arange(0, n * m + 1, m), np.tile(np.arange(m), n), ((matrix - f0[:, None]) - g0).ravel())
 
 
 def _least_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
