@@ -330,6 +330,26 @@ def test_a_survey_sees_what_is_no_number(rng):
                     linear_assignment(cost)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("shape", [(1, 2), (3, 17), (40, 40), (45, 64), (60, 77), (700, 1003)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_survey_tells_the_least_entries_and_the_range(family, shape, sign, rng):
+    signed = FAMILIES[family](*shape, rng)
+    found, known = assignment.market_of(sign * signed, sign).survey, signed[np.isfinite(signed)]
+    assert (found.low, found.high) == (known.min(), known.max())
+    assert found.finite == (known.size == signed.size) and found.numbers
+    if shape[0] == shape[1]:
+        assert (found.least == signed.min(axis=0)).all()
+        assert not found.finite or found.sums == pytest.approx(signed.sum(axis=0), rel=1e-12, abs=1e-10)
+        return
+    assert (found.least[:, 0] == signed.min(axis=1)).all()
+    for row, cols, least in zip(signed, found.choice, found.least, strict=True):
+        listed = cols[cols >= 0]
+        assert (row[listed] == least[:2][cols >= 0]).all() and (least[:2][cols < 0] == np.inf).all()
+        assert least[2] <= np.delete(row, listed).min(initial=np.inf)
+        assert len(set(listed.tolist())) == len(listed)
+
+
 def test_sums_that_overflow_are_not_taken_for_nan():
     cost = np.full((302, 302), 1.5e308)
     cost[:, ::2] = -1.5e308

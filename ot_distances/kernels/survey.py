@@ -3,7 +3,23 @@
 import numpy as np
 from numba import njit
 
-LANES = 32
+LANES = 16
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _lower(a, b):
+    return b if b < a else a
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _higher(a, b):
+    return b if b > a else a
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _finite(a):
+    """`a`, or what no greatest value is."""
+    return a if a < np.inf else -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -25,97 +41,89 @@ def columns(cost, sign, first, last, least, greatest, total):
     """
     m = cost.shape[1]
     i = first
-    while i + 4 <= last:  # four rows at a time: the three arrays are read and written once for them
+    while i + 8 <= last:  # eight rows at a time: the three arrays are read and written once for them
         r0, r1, r2, r3 = cost[i], cost[i + 1], cost[i + 2], cost[i + 3]
+        r4, r5, r6, r7 = cost[i + 4], cost[i + 5], cost[i + 6], cost[i + 7]
         for j in range(m):
             a, b, c, d = sign * r0[j], sign * r1[j], sign * r2[j], sign * r3[j]
-            total[j] += (a + b) + (c + d)
-            low = a if a < b else b
-            other = c if c < d else d
-            low = low if low < other else other
-            a, b = a if a < np.inf else -np.inf, b if b < np.inf else -np.inf
-            c, d = c if c < np.inf else -np.inf, d if d < np.inf else -np.inf
-            high = a if a > b else b
-            other = c if c > d else d
-            high = high if high > other else other
-            least[j] = low if low < least[j] else least[j]
-            greatest[j] = high if high > greatest[j] else greatest[j]
-        i += 4
+            e, f, g, h = sign * r4[j], sign * r5[j], sign * r6[j], sign * r7[j]
+            total[j] += ((a + b) + (c + d)) + ((e + f) + (g + h))
+            least[j] = _lower(least[j], _lower(_lower(_lower(a, b), _lower(c, d)), _lower(_lower(e, f), _lower(g, h))))
+            a, b, c, d = _finite(a), _finite(b), _finite(c), _finite(d)
+            e, f, g, h = _finite(e), _finite(f), _finite(g), _finite(h)
+            high = _higher(_higher(_higher(a, b), _higher(c, d)), _higher(_higher(e, f), _higher(g, h)))
+            greatest[j] = _higher(greatest[j], high)
+        i += 8
     for k in range(i, last):
         row = cost[k]
         for j in range(m):
             a = sign * row[j]
             total[j] += a
-            least[j] = a if a < least[j] else least[j]
-            greatest[j] = a if greatest[j] < a < np.inf else greatest[j]
+            least[j] = _lower(least[j], a)
+            greatest[j] = _higher(greatest[j], _finite(a))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rows(cost, sign, first, last, choice, least, second, greatest, total):
-    """The two least of sign * cost in each of the rows first .. last - 1, and the column of the least (-1: none).
+def rows(cost, sign, first, last, choice, least, greatest, total):
+    """The two least of sign * cost in each of the rows first .. last - 1, and a bound below all others: least (n, 3).
 
-    Greatest finite entry and sum are taken over 32 residues of the column index, for all rows together.
+    `choice` (n, 2) are the columns of the two, -1 where none is found; then the entry is inf. Greatest finite entry and
+    sum are taken over 16 residues of the column index, for all rows together.
     """
     m = cost.shape[1]
-    long, whole = m // (4 * LANES) * (4 * LANES), m // LANES * LANES
-    low, next_low = np.empty(LANES), np.empty(LANES)
+    long = m // (4 * LANES) * (4 * LANES)
+    low, next_low, where = np.empty(LANES), np.empty(LANES), np.empty(LANES, np.intp)
     for i in range(first, last):
         row = cost[i]
         for k in range(LANES):
-            low[k] = np.inf
-            next_low[k] = np.inf
+            low[k], next_low[k], where[k] = np.inf, np.inf, 0
         for start in range(0, long, 4 * LANES):
             for k in range(LANES):
                 j = start + k
                 a, b = sign * row[j], sign * row[j + LANES]
                 c, d = sign * row[j + 2 * LANES], sign * row[j + 3 * LANES]
                 total[k] += (a + b) + (c + d)
-                low_1, high_1 = (a, b) if a < b else (b, a)
-                low_2, high_2 = (c, d) if c < d else (d, c)
-                high = high_1 if low_2 < high_1 < np.inf else low_2
-                high = high_2 if high < high_2 < np.inf else high
-                high = low_1 if high < low_1 < np.inf else high
-                greatest[k] = high if greatest[k] < high < np.inf else greatest[k]
-                worse = high_1 if high_1 < high_2 else high_2
-                least_2, other = (low_1, low_2) if low_1 < low_2 else (low_2, low_1)
-                worse = other if other < worse else worse
-                other = low[k] if least_2 < low[k] else least_2
-                low[k] = least_2 if least_2 < low[k] else low[k]
-                worse = other if other < worse else worse
-                next_low[k] = worse if worse < next_low[k] else next_low[k]
-        rest = row[long:]  # as an array of its own: indices from 0, which become vectors
-        for start in range(0, whole - long, LANES):
-            for k in range(LANES):
-                h = sign * rest[start + k]
+                high = _higher(_higher(_finite(a), _finite(b)), _higher(_finite(c), _finite(d)))
+                greatest[k] = _higher(greatest[k], high)
+                a, b = (a, b) if a < b else (b, a)
+                c, d = (c, d) if c < d else (d, c)
+                worse = _lower(b, d)
+                h, other = (a, c) if a < c else (c, a)
+                worse = _lower(worse, other)
+                other = low[k] if h < low[k] else h
+                where[k] = start if h < low[k] else where[k]  # or the search for it would read all the row
+                low[k] = _lower(low[k], h)
+                next_low[k] = _lower(next_low[k], _lower(worse, other))
+        for start in range(long, m, LANES):
+            rest = row[start:]  # as an array of its own: indices from 0, which become vectors
+            for k in range(min(LANES, m - start)):
+                h = sign * rest[k]
                 total[k] += h
-                greatest[k] = h if greatest[k] < h < np.inf else greatest[k]
-                worse = low[k] if h < low[k] else h
-                low[k] = h if h < low[k] else low[k]
-                next_low[k] = worse if worse < next_low[k] else next_low[k]
-        rest = row[whole:]
-        for k in range(m - whole):
-            h = sign * rest[k]
-            total[k] += h
-            greatest[k] = h if greatest[k] < h < np.inf else greatest[k]
-            worse = low[k] if h < low[k] else h
-            low[k] = h if h < low[k] else low[k]
-            next_low[k] = worse if worse < next_low[k] else next_low[k]
-        best, lane, after = np.inf, -1, np.inf
+                greatest[k] = _higher(greatest[k], _finite(h))
+                next_low[k] = _lower(next_low[k], low[k] if h < low[k] else h)
+                where[k] = start if h < low[k] else where[k]
+                low[k] = _lower(low[k], h)
+        best, second, bound, lane, other = np.inf, np.inf, np.inf, -1, -1
         for k in range(LANES):
-            if low[k] < best:
-                after = best
-                best = low[k]
-                lane = k
-            elif low[k] < after:
-                after = low[k]
-        choice[i] = -1
-        if lane >= 0:
-            after = next_low[lane] if next_low[lane] < after else after
-            j = lane
-            while sign * row[j] != best:
-                j += LANES
-            choice[i] = j
-        least[i], second[i] = best, after
+            h = low[k]
+            if h < best:
+                best, second, bound, lane, other = h, best, second, k, lane
+            elif h < second:
+                second, bound, other = h, second, k
+            elif h < bound:
+                bound = h
+        if lane >= 0 and next_low[lane] < second:  # it lies somewhere in the same lane
+            second, bound, other = np.inf, next_low[lane], -1
+        elif other >= 0:
+            bound = _lower(bound, _lower(next_low[lane], next_low[other]))
+        least[i, 0], least[i, 1], least[i, 2] = best, second, bound
+        choice[i, 0], choice[i, 1] = lane, other
+        for t in range(2):
+            if choice[i, t] >= 0:
+                j = choice[i, t] + where[choice[i, t]]
+                while sign * row[j] != least[i, t]:
+                    j += LANES
+                choice[i, t] = j
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -177,78 +185,88 @@ def monge(cost, sign):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def first_bids(choice, least, second, u, v, col_of_row, row_of_col, queue):
-    """Every row bids once, from v = 0, for the column that is least in it: see shortest_path.augment.
+def first_bids(choice, least, most, u, v, col_of_row, row_of_col, queue):
+    """From v = 0, rows bid for one of the two columns that `rows` tells of, as in shortest_path.augment.
 
-    `second` is taken for the second choice, though that may have become dearer: the bid is then smaller than it might
-    be. Fills `queue` with the rows left without a column; returns their number. Modifies all but the first three.
+    At most `most` bids. Rows that these two do not suffice for, since a third may be as good, are left without a
+    column: fills `queue` with them, returns their number. Modifies all but the first three.
     """
     queued = 0
-    for i in range(choice.shape[0]):
-        j = choice[i]
-        if j < 0 or second[i] == np.inf or not least[i] - v[j] < second[i]:
-            queue[queued] = i
-            queued += 1
-            continue
-        v[j] -= second[i] - (least[i] - v[j])
-        u[i] = second[i]
-        holder = row_of_col[j]
-        if holder >= 0:
-            col_of_row[holder] = -1
-            queue[queued] = holder
-            queued += 1
-        row_of_col[j] = i
-        col_of_row[i] = j
+    for f in range(choice.shape[0]):
+        i = f
+        while i >= 0:
+            j, other = choice[i]
+            a, b = least[i, 0] - v[j], least[i, 1] - v[other]  # inf where there is none
+            j, a, b = (other, b, a) if b < a else (j, a, b)
+            b = _lower(b, least[i, 2])
+            if most == 0 or not a < b < np.inf:
+                queue[queued] = i
+                queued += 1
+                break
+            most -= 1
+            v[j] -= b - a
+            u[i] = b
+            holder = row_of_col[j]
+            row_of_col[j] = i
+            col_of_row[i] = j
+            if holder >= 0:
+                col_of_row[holder] = -1
+            i = holder
     return queued
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def known_minima(cost, sign, v, cols, choice, least, second, u):
-    """u[i] = a bound below sign * cost[i, j] - v[j] for all j, where v <= 0 and the three are what `rows` found.
+def known_minima(cost, sign, v, cols, choice, least, u):
+    """u[i] = a bound below sign * cost[i, j] - v[j] for all j, where v <= 0 and `rows` found `choice` and `least`.
 
     It is -inf where they do not prove that the pair (i, cols[i]) is the cheapest in its row.
     """
     for i in range(cols.shape[0]):
-        j = choice[i]
-        known = second[i]
-        if j >= 0 and least[i] - v[j] < known:
-            known = least[i] - v[j]
+        j, other = choice[i]
+        known = _lower(_lower(least[i, 0] - v[j], least[i, 1] - v[other]), least[i, 2])
         u[i] = known if known >= sign * cost[i, cols[i]] - v[cols[i]] else -np.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def nowhere_below(cost, sign, v, cols, u):
+    """The same with u[i] = 0, where v are the least entries of the columns."""
+    for i in range(cols.shape[0]):
+        u[i] = 0.0 if sign * cost[i, cols[i]] - v[cols[i]] <= 0 else -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def row_minima(cost, sign, v, first, last, u):
     """u[i] = least of sign * cost[i, j] - v[j] over all j, for the rows first .. last - 1 where u[i] = -inf."""
     m = cost.shape[1]
-    long, whole = m // (4 * LANES) * (4 * LANES), m // LANES * LANES
-    low = np.empty(LANES)
-    for i in range(first, last):
-        if u[i] > -np.inf:
-            continue
-        row = cost[i]
+    whole = m // (2 * LANES) * (2 * LANES)
+    low, four = np.empty((4, LANES)), np.empty(4, np.intp)
+    low_0, low_1, low_2, low_3 = low[0], low[1], low[2], low[3]
+    i = first
+    while True:  # four rows at a time: v is read once for them
+        count = 0
+        while i < last and count < 4:
+            four[count] = i
+            count += u[i] == -np.inf
+            i += 1
+        if count == 0:
+            return
+        for t in range(count, 4):
+            four[t] = four[0]
+        r0, r1, r2, r3 = cost[four[0]], cost[four[1]], cost[four[2]], cost[four[3]]
         for k in range(LANES):
-            low[k] = np.inf
-        for start in range(0, long, 4 * LANES):
+            low_0[k], low_1[k], low_2[k], low_3[k] = np.inf, np.inf, np.inf, np.inf
+        for start in range(0, whole, 2 * LANES):
             for k in range(LANES):
                 j = start + k
-                a = sign * row[j] - v[j]
-                b = sign * row[j + LANES] - v[j + LANES]
-                c = sign * row[j + 2 * LANES] - v[j + 2 * LANES]
-                d = sign * row[j + 3 * LANES] - v[j + 3 * LANES]
-                a = a if a < b else b
-                c = c if c < d else d
-                a = a if a < c else c
-                low[k] = a if a < low[k] else low[k]
-        rest, rest_v = row[long:], v[long:]  # as arrays of their own: indices from 0, which become vectors
-        for start in range(0, whole - long, LANES):
+                a, b = v[j], v[j + LANES]
+                low_0[k] = _lower(low_0[k], _lower(sign * r0[j] - a, sign * r0[j + LANES] - b))
+                low_1[k] = _lower(low_1[k], _lower(sign * r1[j] - a, sign * r1[j + LANES] - b))
+                low_2[k] = _lower(low_2[k], _lower(sign * r2[j] - a, sign * r2[j + LANES] - b))
+                low_3[k] = _lower(low_3[k], _lower(sign * r3[j] - a, sign * r3[j + LANES] - b))
+        for t in range(count):
+            best = np.inf
             for k in range(LANES):
-                h = sign * rest[start + k] - rest_v[start + k]
-                low[k] = h if h < low[k] else low[k]
-        rest, rest_v = row[whole:], v[whole:]
-        for k in range(m - whole):
-            h = sign * rest[k] - rest_v[k]
-            low[k] = h if h < low[k] else low[k]
-        best = np.inf
-        for k in range(LANES):
-            best = low[k] if low[k] < best else best
-        u[i] = best
+                best = _lower(best, low[t, k])
+            for j in range(whole, m):
+                best = _lower(best, sign * cost[four[t], j] - v[j])
+            u[four[t]] = best

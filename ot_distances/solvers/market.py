@@ -95,7 +95,8 @@ class Market:
         """
         n, m = self.cost.shape
         n = n if rows is None else rows
-        step = max(1, min(SLICE // m, portion or max(GRAIN // m, -(-n // (SHARES * self.threads)))))
+        shares = 1 if self.threads == 1 else SHARES * self.threads
+        step = portion or max(1, min(SLICE // m, max(GRAIN // m, -(-n // shares))))
         pieces = iter(range(0, n, step))
 
         def share() -> None:
@@ -125,7 +126,7 @@ class Market:
         """v = least cost of each column. With n < m it stays 0: the price of a column that nobody takes."""
         n, m = self.cost.shape
         self.v[:] = self.survey.least if n == m else 0.0
-        if np.isinf(self.v).any():
+        if not self.survey.finite and np.isinf(self.v).any():
             raise self.impossible([-1 - int(np.argmax(np.isinf(self.v)))], [])
 
     def least_reduced(self, v: Array) -> Array:
@@ -138,9 +139,9 @@ class Market:
         n, m = self.cost.shape
         found, u = self.survey, np.full(n, -np.inf)
         if n < m:
-            kernel.known_minima(self.cost, self.sign, v, self.col_of_row, found.choice, found.least, found.second, u)
-        elif np.array_equal(v, found.least):  # then all are >= 0
-            u[self.sign * self.cost[np.arange(n), self.col_of_row] == v[self.col_of_row]] = 0.0
+            kernel.known_minima(self.cost, self.sign, v, self.col_of_row, found.choice, found.least, u)
+        elif np.array_equal(v, found.least):
+            kernel.nowhere_below(self.cost, self.sign, v, self.col_of_row, u)
         self.in_slices(lambda first, last: kernel.row_minima(self.cost, self.sign, v, first, last, u))
         return u
 
@@ -244,7 +245,7 @@ def _dense(market: Market, most_bids: float, most_reads: float) -> bool:
     queue, queued = space[1][0], 0
     if n < m and most_bids:
         found = market.survey
-        queued = first_bids(found.choice, found.least, found.second, *duals, queue)
+        queued = first_bids(found.choice, found.least, budget[0], *duals, queue)
     elif most_bids:
         queue[:n] = np.arange(n)[::-1]
         queued = n
@@ -345,7 +346,7 @@ def _by_ties(market: Market) -> bool:
     cheapest(market.cost, market.sign, market.v, 0, sample, *lists)
     if np.count_nonzero(length[:sample]) < 0.9 * sample:
         return False
-    market.in_slices(lambda first, last: cheapest(market.cost, market.sign, market.v, first, last, *lists))
+    market.in_slices(lambda first, last: cheapest(market.cost, market.sign, market.v, max(first, sample), last, *lists))
     spaces = np.empty((4, n), dtype=np.intp)
     duals = market.u, market.v, market.col_of_row, market.row_of_col
     match_tight(market.cost, market.sign, 0.0, *duals, *lists, np.full(n, np.inf), *spaces)

@@ -27,12 +27,12 @@ class Survey:
         All entries are finite. (False may also say that a sum of them overflows.)
     numbers : bool
         No entry is nan or -inf. (False may also say that sums of them overflow both ways.)
-    least : ndarray of float64, shape (m,) if n = m, else (n,)
-        Least entry of every column; or, with n < m, of every row.
+    least : ndarray of float64, shape (m,) if n = m, else (n, 3)
+        Least entry of every column; or, with n < m, the two least of every row and a bound below all others.
     sums : ndarray of float64, shape (m,), or of no length if n < m
         The sum of every column, if all entries are finite.
-    choice, second : ndarray, shape (n,), or of no length if n = m
-        The column of the least entry of every row, -1 for none, and the second least.
+    choice : ndarray of intp, shape (n, 2), or of no length if n = m
+        The columns of the two, -1 for none.
     """
 
     low: float
@@ -42,7 +42,6 @@ class Survey:
     least: Array
     sums: Array
     choice: Array
-    second: Array
 
 
 def survey(cost: Array, sign: float, in_slices: Slices) -> Survey:
@@ -51,24 +50,22 @@ def survey(cost: Array, sign: float, in_slices: Slices) -> Survey:
 
     n, m = cost.shape
     square = n == m
-    width = m if square else kernel.LANES
-    parts: dict[int, Array] = {}
-    choice, of_rows = np.empty(0 if square else n, dtype=np.intp), np.empty((2, 0 if square else n))
+    choice, of_rows = np.empty((0 if square else n, 2), dtype=np.intp), np.empty((0 if square else n, 3))
+    found = np.empty((3, -(-n // PORTION), m if square else kernel.LANES))
+    found[0], found[1], found[2] = math.inf, -math.inf, 0.0
 
     def work(first: int, last: int) -> None:
-        part = np.array([[math.inf], [-math.inf], [0.0]]).repeat(width, axis=1)
+        part = found[:, first // PORTION]
         if square:
             kernel.columns(cost, sign, first, last, *part)
         else:
-            kernel.rows(cost, sign, first, last, choice, *of_rows, *part[1:])
-        parts[first] = part
+            kernel.rows(cost, sign, first, last, choice, of_rows, *part[1:])
 
     in_slices(work, portion=PORTION)
-    found = np.stack([parts[first] for first in sorted(parts)])
-    least, sums = (found[:, 0].min(axis=0), found[:, 2].sum(axis=0)) if square else (of_rows[0], of_rows[0, :0])
-    low, high = float(least.min()), float(found[:, 1].max())
-    total = found[:, 2]
-    numbers = low > -math.inf and not np.isnan(total).any()
+    least, sums = (found[0].min(axis=0), found[2].sum(axis=0)) if square else (of_rows, of_rows[0, :0])
+    low, high = float(least.min()), float(found[1].max())
+    finite = bool(np.isfinite(found[2]).all())
+    numbers = low > -math.inf and (finite or not np.isnan(found[2]).any())
     if low > high:  # all pairs are forbidden
         low = high = 0.0
-    return Survey(low, high, bool(np.isfinite(total).all()), numbers, least, sums, choice, of_rows[1])
+    return Survey(low, high, finite, numbers, least, sums, choice)
