@@ -15,6 +15,8 @@ DONE, RUNNING, INFEASIBLE, SPENT = 0, 1, 2, 3
 # Slots of `state`
 TARGET, SETTLED, POPS, READS = 0, 1, 2, 3
 STATE_SLOTS = 4
+# Columns that are looked at together before one by one
+BLOCK = 64
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -248,27 +250,33 @@ def search(
                     )
                     dense = bound[i] <= old
                 read_in[i] = f
-            for t in range(m if dense else length[i]):
+            listed = m if dense else length[i]
+            for start in range(0, listed, BLOCK):
+                stop = min(start + BLOCK, listed)
                 if dense:
-                    j = t
-                    x = base + (sign * cost[i, t] - v[t])
-                else:
-                    j = near[i, t]
-                    x = base + (sign * near_cost[i, t] - v[j])
-                x = x if x > reached else reached
-                if x < key[j] and x < end:
-                    if key[j] == np.inf:
-                        touched[seen] = j
-                        seen += 1
-                    key[j] = x
-                    pred[j] = i
-                    if row_of_col[j] < 0:
-                        end = x
-                        sink = j
-                        if end <= reached:
-                            break
-                    else:
-                        size = _raise(heap, where, key, j, size)
+                    costs, prices, keys, hits = cost[i, start:stop], v[start:stop], key[start:stop], 0
+                    for k in range(stop - start):  # without a branch: most columns are nearer already
+                        x = base + (sign * costs[k] - prices[k])
+                        hits += (x < keys[k]) & (x < end) & (reached < keys[k])
+                    if hits == 0:
+                        continue
+                for t in range(start, stop):
+                    j = t if dense else near[i, t]
+                    x = base + (sign * (cost[i, t] if dense else near_cost[i, t]) - v[j])
+                    x = x if x > reached else reached
+                    if x < key[j] and x < end:
+                        if key[j] == np.inf:
+                            touched[seen] = j
+                            seen += 1
+                        key[j] = x
+                        pred[j] = i
+                        if row_of_col[j] < 0:
+                            end = x
+                            sink = j
+                        else:
+                            size = _raise(heap, where, key, j, size)
+                if end <= reached:
+                    break
             if tied and end > reached:
                 reads += 1
                 length[i], bound[i] = refresh(cost[i], sign, v, row_of_col, i + reads, low, near[i], near_cost[i])
