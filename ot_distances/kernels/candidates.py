@@ -149,13 +149,17 @@ def _bounds_in_space(columns, row, d, power, bounds):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _node_bounds(group, columns, row, fold, power, bounds):
-    """`_node_bound` of each point of the group, (k, d), which `columns` (3, k) holds by coordinates as far as d = 3."""
+def _node_bounds(group, columns, row, fold, power, limits, above, bounds):
+    """`_node_bound` of each point of the group, (k, d), which `columns` (3, k) holds by coordinates as far as d = 3.
+
+    `above` holds the bounds of a node around it: where these reach the limit, they may be kept.
+    """
     if fold == SQUARES and 2 <= group.shape[1] <= 3 and (power == 0.5 or power == 1.0):
         _bounds_in_space(columns, row, group.shape[1], power, bounds)
-    else:
-        for r in range(len(bounds)):
-            bounds[r] = _node_bound(group[r], row, fold, power, np.inf)
+        return
+    for r in range(len(bounds)):
+        limit = limits[r]
+        bounds[r] = above[r] if above[r] >= limit else _node_bound(group[r], row, fold, power, limit)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -214,7 +218,9 @@ def _search(
     as one of the group may find something there.
     """
     start, stop, right = tree[0], tree[1], tree[2]
-    _node_bounds(group, columns, table[0], fold, power, keys[0])
+    for r in range(len(limits)):
+        keys[0, r] = -np.inf
+    _node_bounds(group, columns, table[0], fold, power, limits, keys[0], keys[0])
     nodes[0] = 0
     top = 1
     while top > 0:
@@ -225,8 +231,8 @@ def _search(
         if right[v] >= 0:
             near, far = keys[top + 1], key
             nodes[top], nodes[top + 1] = right[v], v + 1
-            _node_bounds(group, columns, table[right[v]], fold, power, far)
-            _node_bounds(group, columns, table[v + 1], fold, power, near)
+            _node_bounds(group, columns, table[v + 1], fold, power, limits, key, near)
+            _node_bounds(group, columns, table[right[v]], fold, power, limits, key, far)
             balance = 0.0
             for r in range(len(limits)):
                 balance += near[r] - far[r]
