@@ -85,6 +85,15 @@ def test_a_small_problem_is_solved_in_slices(rng, monkeypatch):
     assert sliced.cost == pytest.approx(whole.cost, rel=1e-12) and sliced.gap <= 1e-9
 
 
+@pytest.mark.parametrize("shape", [(25, 12_000), (12_000, 25)])
+def test_one_long_side_asks_for_no_square_matrix(shape, rng, monkeypatch):
+    monkeypatch.setattr(solver, "match", None)
+    a, b = (rng.dirichlet(np.full(n, 2.0)) for n in shape)
+    result = ot.solve_cost(rng.random(shape), a, b)
+    check_plan(result.plan, a, b)
+    assert result.gap <= 1e-9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["smooth", "noise", "discs"])
 @pytest.mark.parametrize("p", [1, 2])

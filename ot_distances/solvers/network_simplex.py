@@ -11,9 +11,9 @@ from ..problem import Array, Flow, TransportProblem
 from .assignment import match
 from .basis import NOISE, filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
 
-# Up to so many arcs one compiled call with all of them is the fastest; beyond, arcs enter the graph as pricing finds
-# them.
-SMALL = 2**17
+# Up to SMALL arcs one compiled call with all of them is the fastest; up to MOST also where one side, of FEW at most, is
+# LONG times shorter than the other. Beyond, arcs enter the graph as pricing finds them.
+SMALL, MOST, FEW, LONG = 2**18, 2**24, 2**9, 4
 
 # Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
 CANDIDATES = 8
@@ -60,7 +60,7 @@ def network_simplex(problem: TransportProblem) -> Flow:
     penalty = 16 * (high - low) + abs(high) + 1e-300
     while True:
         finite = np.where(np.isinf(matrix), high + penalty, matrix) if problem.cost.forbids else matrix
-        flow = (_solve_small if n * m <= SMALL else _solve)(problem, finite)
+        flow = (_solve_at_once if _at_once(n, m) else _solve)(problem, finite)
         if not problem.cost.forbids:
             return flow
         forbidden = np.isinf(problem.cost.entries(flow.rows, flow.cols))
@@ -86,7 +86,12 @@ def _only_plan(problem: TransportProblem) -> Flow:
     return Flow(rows, cols, mass, g, None, 40 * n * m)
 
 
-def _solve_small(problem: TransportProblem, matrix: Array) -> Flow:
+def _at_once(n: int, m: int) -> bool:
+    few, many = min(n, m), max(n, m)
+    return n * m <= SMALL or (few <= FEW and many >= LONG * few and n * m <= MOST)
+
+
+def _solve_at_once(problem: TransportProblem, matrix: Array) -> Flow:
     """On all arcs, in one compiled call whose rows are the shorter side."""
     from ..kernels import small_transport as kernel
 
