@@ -47,6 +47,7 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     settled_dist = reals[2]
     low = reals[3]
     next_low = reals[4]
+    fold, next_fold = np.empty(8), np.empty(8)
     queue = whole_numbers[0]
     settled = whole_numbers[1]
     stop = state[SCANS] + work // m + 1
@@ -126,18 +127,27 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 worse = low[k] if h < low[k] else h
                 low[k] = h if h < low[k] else low[k]
                 next_low[k] = worse if worse < next_low[k] else next_low[k]
+        for k in range(8):  # the two least of four lanes, as vectors, then of all
+            a, b = (low[k], low[k + 8]) if low[k] < low[k + 8] else (low[k + 8], low[k])
+            c, d = (low[k + 16], low[k + 24]) if low[k + 16] < low[k + 24] else (low[k + 24], low[k + 16])
+            h, other = (a, c) if a < c else (c, a)
+            worse = b if b < d else d
+            worse = other if other < worse else worse
+            a = next_low[k] if next_low[k] < next_low[k + 8] else next_low[k + 8]
+            c = next_low[k + 16] if next_low[k + 16] < next_low[k + 24] else next_low[k + 24]
+            a = a if a < c else c
+            fold[k], next_fold[k] = h, worse if worse < a else a
         least, lane, second = np.inf, -1, np.inf
-        for k in range(LANES):
-            if low[k] < least:
-                second = least
-                least = low[k]
-                lane = k
-            elif low[k] < second:
-                second = low[k]
-        if lane < 0:
+        for k in range(8):
+            other = fold[k] if least < fold[k] else least
+            other = other if other < next_fold[k] else next_fold[k]
+            second = other if other < second else second
+            least = fold[k] if fold[k] < least else least
+        if least == np.inf:
             state[TARGET], state[SETTLED] = i, 0
             return INFEASIBLE
-        second = next_low[lane] if next_low[lane] < second else second
+        for k in range(LANES):
+            lane = k if low[k] == least else lane
         u[i] = least
         if second == np.inf:
             continue  # the only column that this row may take: no finite bid tells its worth, the search will
@@ -210,9 +220,13 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 x = x if x < dist_rest[k] else dist_rest[k]
                 dist_rest[k] = x
                 low[k] = x if x < low[k] else low[k]
+            for k in range(8):
+                a = low[k] if low[k] < low[k + 8] else low[k + 8]
+                b = low[k + 16] if low[k + 16] < low[k + 24] else low[k + 24]
+                fold[k] = a if a < b else b
             reached = np.inf
-            for k in range(LANES):
-                reached = low[k] if low[k] < reached else reached
+            for k in range(8):
+                reached = fold[k] if fold[k] < reached else reached
             if reached == np.inf:
                 state[SETTLED] = count
                 return INFEASIBLE
