@@ -30,7 +30,7 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
     best, value, found = np.zeros((n, 1), np.intp), np.full((n, 1), np.inf), np.zeros(n, np.intp)
     limits = np.full(n, np.inf)
     if d >= BLOCK_DIMENSION:
-        prepared = rough_costs.prepare(y)
+        prepared = rough_costs.prepare(y, fold)
         step = max(1, BLOCK_VALUES // len(y))
         for first in range(0, n, step):
             folded, error = rough_costs.fold(x[first : first + step], prepared, fold)

@@ -119,7 +119,7 @@ class Cloud:
     def _rough(self) -> Any:
         from ..kernels import rough_costs
 
-        return rough_costs.prepare(self.points)
+        return rough_costs.prepare(self.points, self.fold)
 
     def _by_blocks(self, x: Array, g: Array, rows: Array, limits: Array, out: Nearest) -> None:
         from ..kernels import candidates, rough_costs
