@@ -22,7 +22,7 @@ BLOCK_VALUES = 2**21
 def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
     """f_i = min_j c(x_i, y_j) - g_j over the columns with g_j > -inf, as float64 evaluates each of them.
 
-    c = fold(|x - y|) ** power with a fold of `candidates`. About O((n + m) log m) where d is small, O(n m d) else.
+    c = fold(|x - y|) ** power with a fold of `distances`. About O((n + m) log m) where d is small, O(n m d) else.
     """
     cols = np.flatnonzero(g > -np.inf)
     y, g = y[cols], g[cols]

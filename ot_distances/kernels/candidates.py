@@ -324,7 +324,6 @@ def block_candidates(x, rows, y, g, folded, error, fold, power, limits, first, b
             i, limit = rows[t], limits[t]
             if s > chunk * GROUP:
                 limit = min(limit, _limit_of_list(x, i, y, g, fold, power, best[t - 1], found[t - 1]))
-            found[t] = 0
             for begin in range(0, len(y), RUN):
                 rough, price = folded[s, begin : begin + RUN], g[begin : begin + RUN]
                 out = bounds[: len(rough)]

@@ -46,7 +46,8 @@ def multiscale(problem: TransportProblem) -> Flow:
 
     Notes
     -----
-    Time grows like n**1.2 to n**1.4 for uniform weights in low dimension; memory is 2 to 4 kB for each point.
+    docs/benchmarks/point-clouds.md shows how time grows with n: slowly for squared distances, fastest along the rays of
+    p = 1. Memory is 2 to 4 kB for each point.
 
     References
     ----------
