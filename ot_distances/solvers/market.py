@@ -37,13 +37,14 @@ MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE, LOST = 640, 3, 80, 8, 0.75
 TIES, FEW, DENSE_FEW, TIED = 8, 0.04, 5, (2, 2)
 # On lists, FIRST_BIDS leave more than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart
 # clouds and the like. The searches may settle so many columns and read so many rows: TRIAL, which also brings the
-# lists up to date, TRIAL again, and LIMIT where the second trial served more than PROMISING of the free rows. WIDE is
-# all that they may do where n < m.
+# lists up to date, TRIAL again, and LAST where hardly any row is left. If the second trial served more than PROMISING
+# of the free rows, the auction goes on from its prices. WIDE is all that the searches may do where n < m.
 FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
-TRIAL, LIMIT, PROMISING, WIDE = (5, 2), (25, 10), 0.34, (40, 10)
-# The auction: first eps as a part of the spread of the costs, its fall from phase to phase, the last one as a part of
-# spread / n, the part of the rows that a phase may leave free, and the bids at which a phase is given up.
-COARSEST, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 5.0, 16.0, 0.002, 60
+TRIAL, LAST, PROMISING, WIDE = (5, 2), (25, 10), 0.2, (40, 10)
+# The auction: first eps as a part of the spread of the costs, from column means and from prices close to optimal, its
+# fall from phase to phase, the last one as a part of spread / n, the part of the rows that a phase may leave free, and
+# the bids at which a phase is given up.
+COARSEST, CLOSE, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 400.0, 5.0, 16.0, 0.002, 60
 
 
 @dataclass
@@ -271,7 +272,7 @@ def _by_lists(market: Market, tied: bool) -> str:
         if lists.search(*TIED):
             return BY_TIES
     lists.read_all()
-    free = lists.bid(0.0, FIRST_BIDS)
+    free, close = lists.bid(0.0, FIRST_BIDS), False
     if free < HOPELESS * n and (free == 0 or lists.bid(0.0, BIDS - FIRST_BIDS, again=True) < FREE * n):
         lists.match_tight(0.0)
         if lists.search(*TRIAL):
@@ -279,10 +280,11 @@ def _by_lists(market: Market, tied: bool) -> str:
         free = int(np.count_nonzero(market.col_of_row < 0))
         if lists.search(*TRIAL):
             return BY_LISTS
-        served = free - np.count_nonzero(market.col_of_row < 0)
-        if served > PROMISING * free and lists.search(*LIMIT):
+        left = int(np.count_nonzero(market.col_of_row < 0))
+        if left <= LEFT * n and lists.search(*LAST):
             return BY_LISTS
-    lists.match_tight(lists.scaled_auction())
+        close = free - left > PROMISING * free
+    lists.match_tight(lists.scaled_auction(close=close))
     lists.search(UNBOUNDED, UNBOUNDED)
     return BY_AUCTION
 
@@ -442,30 +444,39 @@ class Lists:
         self._read(self.doubtful[:count])
         return int(self.state[self.auction.BIDS]) + ahead
 
-    def scaled_auction(self) -> float:
-        """Phases of falling eps from column means on, then one at eps = 0. Returns the slack of the pairs it leaves."""
+    def scaled_auction(self, *, close: bool = False) -> float:
+        """Phases of falling eps from column means on, then one at eps = 0. Returns the slack of the pairs it leaves.
+
+        Prices that are `close` to optimal spare the coarse phases.
+        """
         here, n = self.market, len(self.market.u)
-        spread, size = self._start_at_means()
-        self.read_all()
-        eps, last = spread / COARSEST, max(spread / (FINEST * n), 8 * np.spacing(size))
-        while True:
-            free = self.bid(eps, MOST_BIDS, spread=spread, left=LEFT)
-            if eps <= last or free > LEFT * n:
-                break
-            eps = max(eps / FALL, last)
+        size = max(abs(here.survey.low), abs(here.survey.high))
+        means = here.survey.sums / n if here.survey.finite else self._means()
+        spread = self._spread(means)
+        last = max(spread / (FINEST * n), 8 * np.spacing(size))
+        if not (close and self._phases(spread / CLOSE, last, spread)):
+            here.v[:] = means
+            self.read_all()
+            self._phases(spread / COARSEST, last, spread)
         self.bid(0.0, FIRST_BIDS)
         return float(4 * np.spacing(size + np.abs(here.v).max()))
 
-    def _start_at_means(self) -> tuple[float, float]:
-        """v = mean cost of each column, over the pairs that are allowed. Returns the spread and size of the costs."""
+    def _phases(self, eps: float, last: float, spread: float) -> bool:
+        """Phases of falling eps; False where one of them leaves too many rows free."""
+        while self.bid(eps, MOST_BIDS, spread=spread, left=LEFT) <= LEFT * len(self.market.u):
+            if eps <= last:
+                return True
+            eps = max(eps / FALL, last)
+        return False
+
+    def _spread(self, means: Array) -> float:
+        """Of the costs of a row, beyond what its mean and those of the columns explain: two standard deviations."""
         here, n = self.market, len(self.market.u)
-        size = max(abs(here.survey.low), abs(here.survey.high))
-        here.v[:] = here.survey.sums / n if here.survey.finite else self._means()
-        sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - here.v
+        sample = here.sign * here.cost[:: max(1, n // 64)].astype(np.float64) - means
         sample[~np.isfinite(sample)] = np.nan
         sample -= np.nanmean(sample, axis=1, keepdims=True)
         unit = np.nanmax(np.abs(sample)) or 1.0  # squares of costs may overflow, or vanish
-        return 2 * unit * float(np.nanstd(sample / unit)), size
+        return 2 * unit * float(np.nanstd(sample / unit))
 
     def _means(self) -> Array:
         """The mean cost of each column over the pairs that are allowed."""
