@@ -177,10 +177,13 @@ class FunctionCloud(Cloud):
         return Nearest(best, value, below)
 
 
-def ordered(points: Array, grains: Array) -> Array:
-    """The indices of the points in tree order."""
+def ordered(points: Array, grains: Array, first: float = 1.0) -> Array:
+    """The indices of the points in tree order, where an extent along the first axis counts `first` times."""
     from ..kernels import kd_tree as kernel
 
+    if first != 1.0:
+        points = points.copy()
+        points[:, 0] *= first
     order = np.empty(len(points), np.intp)
     kernel.sort_points(points, grains, order)
     return order

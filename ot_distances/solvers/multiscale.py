@@ -16,6 +16,7 @@ from .cloud import Cloud, FunctionCloud, folding, ordered
 from .duplicates import merged, split
 from .level_flow import FlowLevel
 from .level_matching import Assignment
+from .rays import straightened
 
 # Points of a level that become one point of the next coarser level.
 RATIO = 4
@@ -80,6 +81,7 @@ class _Pyramid:
     col_order: Array
     tilt: Array  # (m,) what centring the clouds adds to g, in tree order
     start: Flow | None  # what to start from, in tree order and centred
+    rays: bool  # mass moves along rays, where many pairs cost nearly the same
 
 
 def _pyramid(problem: TransportProblem) -> _Pyramid:
@@ -92,9 +94,12 @@ def _pyramid(problem: TransportProblem) -> _Pyramid:
         here, there = np.median(x, axis=0), np.median(y, axis=0)
         x, y = x - here, y - there
         tilt = 2 * (y @ (here - there))
+    bend = 1.0
+    if fold == 0 and power == 0.5 and problem.start is None:
+        x, y, bend = straightened(x, y, problem.row_mass, problem.col_mass)
     grains = RATIO ** np.arange(1, 32)
     grains = grains[min(n, m) // grains >= COARSEST][::-1]
-    row_order, col_order = ordered(x, grains), ordered(y, grains)
+    row_order, col_order = ordered(x, grains, bend), ordered(y, grains, bend)
     row_mass, col_mass = problem.row_mass[row_order], problem.col_mass[col_order]
     if problem.is_assignment:
         row_mass = col_mass = np.ones(n, np.int64)
@@ -114,7 +119,7 @@ def _pyramid(problem: TransportProblem) -> _Pyramid:
     if problem.start is not None:
         start = problem.start.between(row_order, col_order, problem.shape)
         start = replace(start, g=start.g + tilt)
-    return _Pyramid(levels, row_order, col_order, tilt, start)
+    return _Pyramid(levels, row_order, col_order, tilt, start, bend < 1)
 
 
 def _pair(x: Cloud, y: Cloud) -> tuple[Cloud, Cloud]:
@@ -188,7 +193,7 @@ class _Matching(_Descent):
         if self.state is None:
             return Assignment(x, y, self.carried(x, y), np.arange(len(x)), everything=True)
         children = _children(self.state.completed(), len(x))
-        if self.rivalry > (MANY_BIDS if len(x) <= MANY_POINTS else len(x)):
+        if self.pyramid.rays or self.rivalry > (MANY_BIDS if len(x) <= MANY_POINTS else len(x)):
             return FlowLevel(x, y, self.carried(x, y), (np.arange(len(x)), children))
         return Assignment(x, y, self.carried(x, y), children)
 
