@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any
 
@@ -49,14 +49,9 @@ def at(device: str | None, *values: Any) -> Iterator[Backend]:
         yield Cuda()
 
 
-@contextmanager
-def visit(*values: Any) -> Iterator[Backend | None]:
+def visit(*values: Any) -> AbstractContextManager[Backend | None]:
     """Work where the first value on a GPU lies; None where all are on the host."""
-    if not on_gpu(*values):
-        yield None
-        return
-    with at(None, *values) as backend:
-        yield backend
+    return at(None, *values) if on_gpu(*values) else nullcontext()
 
 
 def _number(value: Any) -> int:

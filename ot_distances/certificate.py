@@ -12,15 +12,13 @@ import math
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .costs import BLOCK_ENTRIES, UNIT_ROUNDOFF
+from .costs import BLOCK_ENTRIES, DENSE_ENTRIES, UNIT_ROUNDOFF
 from .problem import Array, Flow, GroundCost, NotConverged, Transport, TransportProblem
-
-if TYPE_CHECKING:
-    from scipy.sparse import coo_array
 
 # The gap is measured against the cost; where the cost is a small difference of large potentials, against a thousandth
 # of these: float64 potentials cannot prove more.
@@ -53,6 +51,15 @@ class Bounds:
         if self.upper == self.lower:
             return 0.0
         return (self.upper - self.lower) / self.scale if self.scale > 0 else math.inf
+
+
+class Sums(NamedTuple):
+    """What a flow and a feasible pair add up to, for the whole mass: in twice the precision, then rounded."""
+
+    dual: float  # the value of the pair
+    cost: float  # that of the flow
+    size: float  # the value of the pair if all potentials were positive
+    largest: float  # of all absolute potentials
 
 
 def exact_dot(mass: Array, values: Array) -> float:
@@ -94,25 +101,24 @@ def _split(a: Array) -> tuple[Array, Array]:
     return high, a - high
 
 
-def bound(problem: TransportProblem, flow: Flow, cost: float, f: Array, g: Array) -> Bounds:
-    """Bounds from the exact cost of an integer plan and a feasible pair of potentials, both for a total mass of 1."""
-    dual = (exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)) / problem.total
-    size = float(problem.row_mass @ np.abs(f) + problem.col_mass @ np.abs(g)) / problem.total
+def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
+    """Bounds, for a total mass of 1, from an integer plan and a feasible pair of potentials."""
+    dual, cost, size = sums.dual / problem.total, sums.cost / problem.total, sums.size / problem.total
     relative = problem.cost.relative_error * 1.01 + 8 * UNIT_ROUNDOFF
-    below, above = _mass_slack(problem, flow, f, g)
+    below, above = _mass_slack(problem, flow, sums.largest)
     lower = dual - abs(dual) * relative - below if math.isfinite(dual) else -math.inf
     upper = cost + abs(cost) * relative + above
     lost = problem.cost.absolute_error(flow.rows, flow.cols)
     upper += lost
-    if problem.cost.range()[0] >= 0:
-        lower = max(lower, 0.0)
+    if lower < 0 <= problem.cost.range()[0]:
+        lower = 0.0
     scale = max(abs(lower), abs(upper))
     if not lost:
         scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * max(below, above))
     return Bounds(lower, upper, scale)
 
 
-def _mass_slack(problem: TransportProblem, flow: Flow, f: Array, g: Array) -> tuple[float, float]:
+def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:
     """How far the optimum for the weights may lie below and above that for the integers that round them.
 
     Each integer is off by two units at most. A unit more or less changes the dual value by a potential; and the
@@ -125,7 +131,7 @@ def _mass_slack(problem: TransportProblem, flow: Flow, f: Array, g: Array) -> tu
     if len(flow.rows) == len(problem.a) and np.array_equal(problem.a[flow.rows], problem.b[flow.cols]):
         low, high = 0.0, float(np.abs(problem.cost.entries(flow.rows, flow.cols)).max())
     units = 2 * sum(problem.shape) / problem.total
-    return units * float(max(np.abs(f).max(), np.abs(g).max())), units * (high - low)
+    return units * largest, units * (high - low)
 
 
 def centred(problem: TransportProblem, flow: Flow) -> Array:
@@ -167,15 +173,13 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
             upper,
         )
     in_units = unscale(cost * unit, exponent)
-    return Transport(
-        value=root(cost * unit, exponent, problem.power),
+    return Transport._late(
+        partial(_details, flow, problem.shape, problem.mass / problem.total, f, g, exponent),
+        value=in_units if problem.power in (1, math.inf) else root(cost * unit, exponent, problem.power),
         cost=in_units,
         lower=min(lower, in_units),
         upper=max(upper, in_units),
         gap=bounds.gap,
-        plan=_plan(problem, flow),
-        f=unscale_array(f, exponent),
-        g=unscale_array(g, exponent),
         method=method,
         seconds=time.perf_counter() - started,
         peak_bytes=max(flow.bytes, _proof_bytes(problem)),
@@ -214,11 +218,38 @@ def _proven(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float,
     """Feasible potentials, the cost of the plan and the bounds that both give, in units of `problem.cost`."""
     if problem.power == math.inf:
         f, g, cost, bounds = _bottleneck(problem, flow)
+        fits = _fits(problem, flow)
     else:
-        f, g = feasible_pair(problem, centred(problem, flow))
-        cost = exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)) / problem.total
-        bounds = bound(problem, flow, cost, f, g)
-    return f, g, cost, bounds if _fits(problem, flow) else Bounds(bounds.lower, math.inf, bounds.scale)
+        matrix = problem.cost.held
+        if matrix is not None and matrix.size <= DENSE_ENTRIES:
+            f, g, sums, fits = _at_once(problem, flow, matrix)
+        else:
+            f, g, sums, fits = _step_by_step(problem, flow)
+        cost, bounds = sums.cost / problem.total, bound(problem, flow, sums)
+    return f, g, cost, bounds if fits else Bounds(bounds.lower, math.inf, bounds.scale)
+
+
+def _step_by_step(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, Sums, bool]:
+    """A feasible pair from the potentials of a flow, what both prove, and whether the flow fits."""
+    f, g = feasible_pair(problem, centred(problem, flow))
+    rows, cols = problem.row_mass, problem.col_mass
+    sums = Sums(
+        dual=exact_dot(rows, f) + exact_dot(cols, g),
+        cost=exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)),
+        size=float(rows @ np.abs(f) + cols @ np.abs(g)),
+        largest=float(max(np.abs(f).max(), np.abs(g).max())),
+    )
+    return f, g, sums, _fits(problem, flow)
+
+
+def _at_once(problem: TransportProblem, flow: Flow, matrix: Array) -> tuple[Array, Array, Sums, bool]:
+    """The same in one compiled call."""
+    from .kernels.proof import prove
+
+    f, g, sums = np.empty(problem.shape[0]), flow.g.copy(), np.empty(len(Sums._fields))
+    masses = flow.mass, problem.row_mass, problem.col_mass, float(problem.total)
+    fits = prove(matrix, flow.rows, flow.cols, *masses, f, g, sums)
+    return f, g, Sums(*sums.tolist()), fits
 
 
 def _unit(problem: TransportProblem) -> float:
@@ -243,12 +274,13 @@ def _fits(problem: TransportProblem, flow: Flow) -> bool:
     return True
 
 
-def _plan(problem: TransportProblem, flow: Flow) -> coo_array:
+def _details(flow: Flow, shape: tuple[int, int], unit: float, f: Array, g: Array, exponent: float) -> dict[str, Any]:
+    """Plan and potentials of a transport, in the user's units; a unit of mass of the flow is `unit` there."""
     from scipy.sparse import coo_array
 
     carried = flow.mass > 0
-    mass = flow.mass[carried] * (problem.mass / problem.total)
-    return coo_array((mass, (flow.rows[carried], flow.cols[carried])), shape=problem.shape)
+    plan = coo_array((flow.mass[carried] * unit, (flow.rows[carried], flow.cols[carried])), shape=shape)
+    return {"plan": plan, "f": unscale_array(f, exponent), "g": unscale_array(g, exponent)}
 
 
 def _bottleneck(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float, Bounds]:

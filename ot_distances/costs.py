@@ -129,6 +129,7 @@ class _Blockwise:
     """What every cost does from blocks of its rows."""
 
     shape: tuple[int, int]
+    held: Array | None = None
 
     def block(self, start: int, stop: int) -> Array:
         raise NotImplementedError("a ground cost defines its blocks")
@@ -144,6 +145,8 @@ class _Blockwise:
     def matrix(self) -> Array:
         n, m = self.shape
         require_memory(8 * n * m, f"A {n} x {m} cost matrix", 'For points, method="auto" needs no matrix.')
+        if n * m <= LEAST_BLOCK:
+            return self.block(0, n)
         full = np.empty((n, m))
         for rows, entries in self.blocks():
             full[rows] = entries
@@ -180,6 +183,8 @@ class DenseCost(_Blockwise):
         self.shape = (values.shape[0], values.shape[1])
         self.shift = self._natural_shift() if shift is None else shift
         self.exponent = self.shift + unit
+        plain = isinstance(values, np.ndarray) and values.dtype == np.float64 and values.flags.c_contiguous
+        self.held = values if plain and self.shift == 0 and sign > 0 else None
 
     def _natural_shift(self) -> int:
         low, high = self._extremes
@@ -220,9 +225,7 @@ class DenseCost(_Blockwise):
         return self._scaled(self.values[start:stop])
 
     def matrix(self) -> Array:
-        if self.shift == 0 and self.sign > 0 and self.values.dtype == np.float64 and self.values.flags.c_contiguous:
-            return self.values
-        return super().matrix()
+        return super().matrix() if self.held is None else self.held
 
     def row_transform(self, g: Array) -> Array:
         n, m = self.shape
@@ -273,22 +276,23 @@ class PointCost(_Blockwise):
     @classmethod
     def scaled(cls, x: Array, y: Array, metric: str, p: float) -> PointCost:
         """The cost between the user's points, whatever their unit, wherever they lie."""
-        low, high = corners(x, y)
-        varying = low < high
-        if not varying.all():  # an axis on which all points agree costs nothing, wherever it lies
-            varying[0] |= not varying.any()
-            axes = np.flatnonzero(varying).tolist()
-            x, y, low, high = (part[..., axes].copy() for part in (x, y, low, high))
-        largest = math.frexp(float(np.maximum(-low, high).max()))[1]
+        n, both = len(x), np.concatenate((x, y))
+        ends = list(zip(to_numpy(both.min(0)).tolist(), to_numpy(both.max(0)).tolist()))
+        axes = [k for k, (low, high) in enumerate(ends) if low < high] or [0]
+        if len(axes) < len(ends):  # an axis on which all points agree costs nothing, wherever it lies
+            both, ends = both[:, axes].copy(), [ends[k] for k in axes]
+        largest = math.frexp(max(max(-low, high) for low, high in ends))[1]
         # The extent of the largest floats is not a float, and half the least ones is none either.
-        extent = math.frexp(float((high - low).max()) if largest < 1000 else float((high / 2 - low / 2).max()))[1]
+        half = 1.0 if largest < 1000 else 0.5
+        extent = math.frexp(max(high * half - low * half for low, high in ends))[1]
         shift = max(extent, largest - 1000)
         exponent = shift * METRICS[metric].degree * p
-        if x.shape[1] == 1 and METRICS[metric].degree == 1:
+        if both.shape[1] == 1 and METRICS[metric].degree == 1:
             metric = "cityblock"  # one coordinate needs no squares, whose roots lose digits of tiny differences
-        cost = cls(np.ldexp(x, -shift), np.ldexp(y, -shift), metric, p, exponent)
+        scaled = np.ldexp(both, -shift)
+        cost = cls(scaled[:n], scaled[n:], metric, p, exponent)
         # Scaled down, a coordinate near the least floats may have lost digits.
-        cost.rounded = any(bool((np.ldexp(new, shift) != old).any()) for new, old in ((cost.x, x), (cost.y, y)))
+        cost.rounded = shift > 0 and bool((np.ldexp(scaled, shift) != both).any())
         return cost
 
     @property
@@ -309,7 +313,7 @@ class PointCost(_Blockwise):
         """Folded differences to costs; `pairs` tells the rows and columns of some of them."""
         row = METRICS[self.metric]
         lost = np.empty(0, np.intp)
-        if row.root < 1 and value.min(initial=1.0) < VANISHING:
+        if row.root < 1 and len(value) and value.min() < VANISHING:
             lost = np.flatnonzero(value < VANISHING)
         if self.power == 0.5:
             np.sqrt(value, out=value)
@@ -333,13 +337,11 @@ class PointCost(_Blockwise):
     def _columns(self) -> Array:
         return np.ascontiguousarray(self.y.T)  # (d, m)
 
-    @cached_property
-    def _matrix(self) -> Array:
-        return super().matrix()
-
     def matrix(self) -> Array:
         """Made once: the proof reads what the solver read."""
-        return self._matrix
+        if self.held is None:
+            self.held = super().matrix()
+        return self.held
 
     def block(self, start: int, stop: int) -> Array:
         (n, m), row = self.shape, METRICS[self.metric]
@@ -361,6 +363,8 @@ class PointCost(_Blockwise):
         return self._finish(value, pairs)
 
     def entries(self, rows: Array, cols: Array) -> Array:
+        if self.held is not None:
+            return self.held[rows, cols]
         value = np.zeros(len(rows))
         for k in range(self.x.shape[1]):
             METRICS[self.metric].reduce(value, self.x[rows, k] - self.y[cols, k])
@@ -384,6 +388,8 @@ class PointCost(_Blockwise):
 
     @cached_property
     def _largest(self) -> float:
+        if self.held is not None:
+            return float(self.held.max()) * (1 + 2 * self.relative_error)
         low, high = corners(self.x, self.y)
         corner = PointCost(low[None], high[None], self.metric, self.p)
         return float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)
@@ -402,8 +408,8 @@ class PointCost(_Blockwise):
 
     def row_transform(self, g: Array) -> Array:
         n, m = self.shape
-        if "_matrix" in vars(self):
-            return DenseCost(self._matrix, shift=0).row_transform(g)
+        if self.held is not None:
+            return DenseCost(self.held, shift=0).row_transform(g)
         if n * m <= (LINE_ENTRIES if self.x.shape[1] == 1 else CLOUD_ENTRIES):
             return super().row_transform(g)
         if self.x.shape[1] > 1:

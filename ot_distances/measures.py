@@ -76,8 +76,9 @@ def resident_points(array: Any, name: str, ndim: int = 2) -> Any:
         )
     if 0 in array.shape:
         raise ValueError(f"`{name}` must hold at least one point, but it has shape {array.shape}. Pass some points.")
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float64, order="C", copy=False)
+    if array.dtype != np.float64 or not array.flags.c_contiguous:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64, order="C")
     require_finite(array, name, "Remove or impute such points.")
     return array
 
@@ -148,22 +149,29 @@ def weights(value: Any, name: str, n: int, against: str) -> Array | None:
             f"`{name}` must have shape ({n},) to go with {against}, but it has shape {array.shape}. "
             "Pass one weight for each point."
         )
+    low, high = float(np.minimum.reduce(array)), float(np.maximum.reduce(array))  # nan where an entry is
+    if not 0 <= low <= high < np.inf:
+        _require_weights(array, name)
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    if high * n == np.inf:
+        with np.errstate(over="ignore"):
+            total = array.sum()
+        if total == np.inf:
+            raise ValueError(
+                f"`{name}` must have a finite sum, but it overflows. Scale the weights down: {name} / {name}.max()."
+            )
+    if high == 0:
+        raise ValueError(f"`{name}` must have a positive sum, but all its entries are 0. Pass at least one weight > 0.")
+    return array
+
+
+def _require_weights(array: Array, name: str) -> None:
     require_finite(array, name, "Replace it by a number, or drop the point.")
     negative = array < 0
     if negative.any():
         raise ValueError(
             f"`{name}` must be non-negative, but {index_text(name, array, negative)}. Set it to 0 or drop the point."
         )
-    array = np.ascontiguousarray(array, dtype=np.float64)
-    with np.errstate(over="ignore"):
-        total = array.sum()
-    if total == np.inf:
-        raise ValueError(
-            f"`{name}` must have a finite sum, but it overflows. Scale the weights down: {name} / {name}.max()."
-        )
-    if not total > 0:
-        raise ValueError(f"`{name}` must have a positive sum, but all its entries are 0. Pass at least one weight > 0.")
-    return array
 
 
 def mass_tolerance(*values: Any) -> float:
@@ -173,19 +181,29 @@ def mass_tolerance(*values: Any) -> float:
 
 
 def balance(
-    a: Array | None, b: Array | None, n: int, m: int, tolerance: float = 1e-6, names: tuple[str, str] = ("a", "b")
+    a: Array | None,
+    b: Array | None,
+    n: int,
+    m: int,
+    given: tuple[Any, Any] = (None, None),
+    names: tuple[str, str] = ("a", "b"),
 ) -> tuple[Array, Array]:
-    """Two weight vectors of the same total: `b` takes over the mass of `a`; a missing one is uniform."""
+    """Two weight vectors of the same total: `b` takes over the mass of `a`; a missing one is uniform.
+
+    The dtypes that were `given` tell what difference is rounding.
+    """
     if a is None:
-        a = np.full(n, (1.0 if b is None else math.fsum(b)) / n)
+        a = np.full(n, (1.0 if b is None else math.fsum(b.tolist())) / n)
+    mass_a = math.fsum(a.tolist())
     if b is None:
-        return a, np.full(m, math.fsum(a) / m)
-    mass_a, mass_b = math.fsum(a), math.fsum(b)
-    if abs(mass_a - mass_b) > tolerance * max(mass_a, mass_b):
+        return a, np.full(m, mass_a / m)
+    mass_b = math.fsum(b.tolist())
+    apart = abs(mass_a - mass_b) / max(mass_a, mass_b)
+    if apart > MASS_TOLERANCE["float64"] and apart > mass_tolerance(*given):
         raise ValueError(
             f"`{names[0]}` and `{names[1]}` must have the same sum, but they sum to {mass_a:.10g} "
             f"and {mass_b:.10g}, "
-            f"{abs(mass_a - mass_b) / max(mass_a, mass_b):.1e} apart relative to the larger. "
+            f"{apart:.1e} apart relative to the larger. "
             f"Normalise both: {names[0]} / {names[0]}.sum(), {names[1]} / {names[1]}.sum()."
         )
     return a, b if mass_a == mass_b else b * (mass_a / mass_b)
@@ -204,22 +222,24 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
     if (a == a[0]).all() and (b == b[0]).all():
         divisor = math.gcd(n, m)
         return np.full(n, m // divisor), np.full(m, n // divisor), n * m // divisor, True
-    largest = max(a.max(), b.max())
-    if largest < 2**53 and not (a % 1).any() and not (b % 1).any():
+    both = np.concatenate((a, b))
+    largest = float(both.max())
+    if largest < 2**53 and float(a[0]).is_integer() and not (both % 1).any():
         rows, cols = a.astype(np.int64), b.astype(np.int64)
         if int(rows.sum()) == int(cols.sum()) < 2**MASS_BITS:
             return rows, cols, int(rows.sum()), True
-    shift = MASS_BITS - math.frexp(math.fsum(a / largest))[1] - math.frexp(largest)[1]
-    scaled = np.ldexp(b, shift)
-    rows, cols = np.rint(np.ldexp(a, shift)).astype(np.int64), np.rint(scaled).astype(np.int64)
-    total = int(rows.sum())
-    surplus = total - int(cols.sum())
-    cols += np.rint(scaled * (surplus / int(cols.sum()))).astype(np.int64)
+    shift = MASS_BITS - math.frexp(math.fsum((a / largest).tolist()))[1] - math.frexp(largest)[1]
+    scaled = np.ldexp(both, shift)
+    masses = np.rint(scaled).astype(np.int64)
+    rows, cols = masses[:n], masses[n:]
+    total, sent = int(rows.sum()), int(cols.sum())
+    cols += np.rint(scaled[n:] * ((total - sent) / sent)).astype(np.int64)
     surplus = total - int(cols.sum())  # now at most one unit a column
-    heaviest = np.argsort(-cols, kind="stable")
+    one = 1 if surplus > 0 else -1
     share, rest = divmod(abs(surplus), m)
-    cols += np.sign(surplus) * share
-    cols[heaviest[:rest]] += np.sign(surplus)
+    cols += one * share
+    if rest:
+        cols[np.argsort(-cols, kind="stable")[:rest]] += one
     return rows, cols, total, False
 
 

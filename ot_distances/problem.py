@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -118,6 +119,10 @@ class GroundCost(Protocol):
     def T(self) -> GroundCost:
         """The same cost with rows and columns exchanged."""
 
+    @property
+    def held(self) -> Array | None:
+        """What `matrix()` returns, where it is in memory already."""
+
     def matrix(self) -> Array:
         """All entries, (n, m) float64, C-ordered; not to be written to. MemoryError, before any work, if too large."""
 
@@ -166,12 +171,12 @@ class TransportProblem:
     def shape(self) -> tuple[int, int]:
         return self.cost.shape
 
-    @property
+    @cached_property
     def mass(self) -> float:
         """The sum of the weights, in the user's units."""
         return float(np.sum(self.a))
 
-    @property
+    @cached_property
     def is_assignment(self) -> bool:
         """As many rows as columns, all of equal mass: a permutation is optimal (Birkhoff)."""
         n, m = self.shape
@@ -216,8 +221,29 @@ class Flow:
         return Flow(at[0][both], at[1][both], self.mass[both], self.g[cols])
 
 
+class _Late:
+    """A result that makes some of its fields when asked for one: that takes as long as a small problem."""
+
+    @classmethod
+    def _late(cls, make: Callable[[], dict[str, Any]], **known: Any) -> Self:
+        """The result of the `known` fields and those that `make` returns."""
+        found = object.__new__(cls)
+        found.__dict__.update(known, _make=make)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there, or not there yet."""
+        known = self.__dict__
+        if name in type(self).__annotations__ and (make := known.get("_make")) is not None:
+            known.update(make())
+            known.pop("_make", None)
+        if name not in known:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return known[name]
+
+
 @dataclass(frozen=True, repr=False)
-class Transport:
+class Transport(_Late):
     """An optimal transport plan together with the proof that it is one.
 
     Attributes
@@ -278,6 +304,11 @@ class Transport:
     def _repr_html_(self) -> str:
         return as_html(*self._summary())
 
+    def _between(self, x: Array, y: Array) -> Self:
+        """The same result, which knows its points from now on."""
+        self.__dict__["_points"] = x, y
+        return self
+
     def _atoms(self) -> tuple[Array, Array] | None:
         """The points of both sides, on the host wherever they lay."""
         return self._points and (to_numpy(self._points[0]), to_numpy(self._points[1]))
@@ -299,7 +330,7 @@ class Solved:
 
 
 @dataclass(frozen=True, repr=False)
-class Assignment:
+class Assignment(_Late):
     """An optimal matching of rows to columns with its dual proof.
 
     Attributes
@@ -329,23 +360,8 @@ class Assignment:
     def _packed(cls, cols: Array, numbers: Array) -> Assignment:
         """Of rows 0, 1, ... to `cols`; the other fields are made from `numbers`
         (cost, lower, upper, gap, then all u and all v) when asked for.
-
-        To make them all takes as long as a small problem.
         """
-        found = object.__new__(cls)
-        known = found.__dict__
-        known["cols"], known["_numbers"] = cols, numbers
-        return found
-
-    def __getattr__(self, name: str) -> Any:
-        """Called for what is not there, or not there yet."""
-        if name not in Assignment.__annotations__ or "_numbers" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        numbers, n = self.__dict__["_numbers"], len(self.cols)
-        cost, lower, upper, gap = numbers[:4].tolist()
-        u, v = numbers[4 : 4 + n], numbers[4 + n :]
-        self.__dict__.update(rows=np.arange(n), cost=cost, u=u, v=v, lower=lower, upper=upper, gap=gap)
-        return self.__dict__[name]
+        return cls._late(partial(_unpacked, len(cols), numbers), cols=cols)
 
     def __repr__(self) -> str:
         pairs = f"pairs={self.cols.shape[-1]} of {self.u.shape[-1]} x {self.v.shape[-1]}"
@@ -372,6 +388,12 @@ class Assignment:
 
     def _repr_html_(self) -> str:
         return as_html(*self._summary())
+
+
+def _unpacked(n: int, numbers: Array) -> dict[str, Any]:
+    cost, lower, upper, gap = numbers[:4].tolist()
+    u, v = numbers[4 : 4 + n], numbers[4 + n :]
+    return {"rows": np.arange(n), "cost": cost, "u": u, "v": v, "lower": lower, "upper": upper, "gap": gap}
 
 
 @dataclass(frozen=True)

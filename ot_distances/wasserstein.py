@@ -228,10 +228,10 @@ def _solve(
         cost = ground_cost(x, y, metric, p, method)
         if backend is not None:
             cost = DeviceCloud(backend, cast(PointCost, cost))
-        problem = transport_problem(cost, a, b, power=p)
+        problem = transport_problem(cost, a, b, power=p, watch=watch)
         if isinstance(cost, DeviceCloud) and not runs_on_device(problem, method):
             problem = replace(problem, cost=cost.on_host())
-        return replace(_run(problem, method, rtol, similar, watch), _points=(x, y))
+        return _run(problem, method, rtol, similar)._between(x, y)
 
 
 def _may_stay(x: Any, y: Any, metric: Metric, method: str) -> bool:
@@ -298,8 +298,8 @@ def solve_cost(
     measures.threads(n_jobs)
     measures.option(method, "method", METHODS)
     with _resident.visit(cost_matrix) as backend:
-        problem = _cost_problem(cost_matrix, a, b, backend, method)
-        result = _run(problem, method, rtol, measures.similar(start, problem.shape), watch)
+        problem = _cost_problem(cost_matrix, a, b, backend, method, watch)
+        result = _run(problem, method, rtol, measures.similar(start, problem.shape))
     kind = library(cost_matrix, a, b)
     if kind == "torch":
         from . import _torch
@@ -311,14 +311,16 @@ def solve_cost(
     return result
 
 
-def _cost_problem(cost_matrix: Any, a: Any, b: Any, backend: Backend | None, method: str) -> TransportProblem:
+def _cost_problem(
+    cost_matrix: Any, a: Any, b: Any, backend: Backend | None, method: str, watch: Watch
+) -> TransportProblem:
     """The problem on a cost matrix, which stays on its GPU where it can be solved there."""
     if backend is not None:
         matrix = backend.xp.ascontiguousarray(measures.resident_costs(_resident.view(backend, cost_matrix)))
-        problem = transport_problem(DeviceMatrix(backend, matrix), a, b)
+        problem = transport_problem(DeviceMatrix(backend, matrix), a, b, watch=watch)
         if runs_on_device(problem, method):
             return problem
-    return transport_problem(DenseCost(measures.cost_matrix(cost_matrix)), a, b)
+    return transport_problem(DenseCost(measures.cost_matrix(cost_matrix)), a, b, watch=watch)
 
 
 def ground_cost(x: Array, y: Array, metric: Metric, p: float, method: str = "auto") -> GroundCost:
@@ -336,14 +338,19 @@ def ground_cost(x: Array, y: Array, metric: Metric, p: float, method: str = "aut
 
 
 def transport_problem(
-    cost: GroundCost, a: Any, b: Any, power: float = 1.0, names: tuple[str, str] = ("a", "b")
+    cost: GroundCost,
+    a: Any,
+    b: Any,
+    power: float = 1.0,
+    names: tuple[str, str] = ("a", "b"),
+    watch: Watch | None = None,
 ) -> TransportProblem:
     """Cost and weights, checked and balanced."""
     n, m = cost.shape
     checked = measures.weights(a, names[0], n, f"{n} rows"), measures.weights(b, names[1], m, f"{m} columns")
-    balanced = measures.balance(*checked, n, m, measures.mass_tolerance(a, b), names)
+    balanced = measures.balance(*checked, n, m, (a, b), names)
     row_mass, col_mass, total, exact = measures.integer_masses(*balanced)
-    return TransportProblem(cost, *balanced, row_mass, col_mass, total, exact, power)
+    return TransportProblem(cost, *balanced, row_mass, col_mass, total, exact, power, None, watch or Watch())
 
 
 def _transports(
@@ -408,21 +415,21 @@ def _say(line: str) -> None:
     print(f"ot_distances: {line}", file=sys.stderr, flush=True)
 
 
-def _run(problem: TransportProblem, method: str, rtol: float, start: Transport | None, watch: Watch) -> Transport:
+def _run(problem: TransportProblem, method: str, rtol: float, start: Transport | None) -> Transport:
     """Solve and prove, and say so if asked to."""
-    n, m = problem.shape
+    (n, m), watch = problem.shape, problem.watch
     if watch.progress is not None:
         watch.progress(f"{n} x {m}, solving")
-    result = solve_problem(replace(problem, start=_as_flow(start, problem), watch=watch), method, rtol)
+    if start is not None:
+        problem = replace(problem, start=_as_flow(start, problem))
+    result = solve_problem(problem, method, rtol)
     if watch.progress is not None:
         watch.progress(f"{result.method}, {result.seconds:.3g} s, certified gap {result.gap:.1e}")
     return result
 
 
-def _as_flow(start: Transport | None, problem: TransportProblem) -> Flow | None:
+def _as_flow(start: Transport, problem: TransportProblem) -> Flow | None:
     """An earlier result in the units of a problem; None where its potentials are out of all proportion."""
-    if start is None:
-        return None
     plan, g = start.plan, unscale_array(start.g - start.g.mean(), -problem.cost.exponent)
     low, high = problem.cost.range()
     if not np.ptp(g) <= PROPORTION * (high - low):

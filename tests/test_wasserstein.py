@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from fractions import Fraction
 
 import cases
 import naive
@@ -568,3 +571,46 @@ def test_solver_and_proof_share_one_matrix_that_nobody_writes_to(rng, method):
     solve_problem(transport_problem(cost, None, None), method, 1e-9)
     assert cost.matrix() is cost.matrix()
     np.testing.assert_array_equal(cost.matrix(), before)
+
+
+@pytest.mark.parametrize("hole", ["none", "no mass", "forbidden", "equal costs", "next to nothing"])
+def test_the_proof_in_one_call_is_that_in_steps(rng, monkeypatch, hole):
+    from ot_distances import certificate
+    from ot_distances.costs import DenseCost
+    from ot_distances.solvers import find_flow
+    from ot_distances.wasserstein import transport_problem
+
+    cost, a, b = rng.normal(size=(9, 14)), rng.integers(1, 2**40, 9), rng.dirichlet(np.ones(14))
+    if hole == "no mass":
+        a[[2, 5]], b[3] = 0, 0
+    if hole == "forbidden":
+        cost[rng.random(cost.shape) < 0.2] = INF
+    if hole == "equal costs":
+        cost[:] = 0.1
+    if hole == "next to nothing":
+        cost = np.abs(cost) * 1e-310
+    problem = transport_problem(DenseCost(cost, shift=0), a / a.sum(), b / b.sum())
+    flow, _ = find_flow(problem)
+    for wrong in (flow, dataclasses.replace(flow, mass=flow.mass + 1)):
+        f, g, sums, fits = certificate._at_once(problem, wrong, cost)
+        *_, told, fitting = certificate._step_by_step(problem, wrong)
+        assert fits == fitting == (wrong is flow)
+        np.testing.assert_allclose(sums, told, rtol=1e-14, atol=5e-310 * problem.total)
+        for i, j in np.argwhere(np.isfinite(cost)):
+            assert Fraction(f[i]) + Fraction(g[j]) <= Fraction(cost[i, j])
+    beside = dataclasses.replace(flow, rows=flow.rows + 1)
+    assert not certificate._at_once(problem, beside, cost)[3]
+    assert np.isnan(certificate._at_once(problem, beside, cost)[2]).all()
+
+
+def test_plan_and_potentials_are_made_once_when_asked_for(rng):
+    x, y = rng.normal(size=(2, 7, 2))
+    result = ot.solve(x, y)
+    for other in (pickle.loads(pickle.dumps(result)), deepcopy(result), dataclasses.replace(ot.solve(x, y))):
+        assert other.plan is other.plan and other.f is other.f
+        assert (other.plan != result.plan).nnz == 0 and (other.f == result.f).all() and (other.g == result.g).all()
+    with ThreadPoolExecutor(4) as pool:
+        shared = ot.solve(x, y)
+        assert {tuple(f) for f in pool.map(lambda _: shared.f, range(16))} == {tuple(result.f)}
+    with pytest.raises(AttributeError, match="'Transport' object has no attribute 'duals'"):
+        result.duals  # noqa: B018

@@ -9,6 +9,8 @@ caller can stop between them.
 import numpy as np
 from numba import njit
 
+from .least import higher, lower, two_least
+
 LANES = 32
 HUGE = 1 << 60
 
@@ -64,7 +66,7 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 row = cost[i]
                 for j in range(n):
                     c = sign * row[j]
-                    v[j] = c if c < v[j] else v[j]
+                    v[j] = lower(v[j], c)
         for j in range(m):
             if v[j] == np.inf:  # no row may take this column, so n rows have n - 1 columns
                 state[TARGET], state[SETTLED] = -1 - j, 0
@@ -85,7 +87,7 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 u[i] = np.inf
                 for j in range(m):
                     h = sign * cost[i, j] - v[j]
-                    u[i] = h if h < u[i] else u[i]
+                    u[i] = lower(u[i], h)
             break
         if state[SCANS] >= stop:
             state[QUEUED] = queued
@@ -104,45 +106,29 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 j = start + k
                 a, b = sign * row[j] - v[j], sign * row[j + LANES] - v[j + LANES]
                 c, d = sign * row[j + 2 * LANES] - v[j + 2 * LANES], sign * row[j + 3 * LANES] - v[j + 3 * LANES]
-                a, b = (a, b) if a < b else (b, a)
-                c, d = (c, d) if c < d else (d, c)
-                worse = b if b < d else d
-                h, other = (a, c) if a < c else (c, a)
-                worse = other if other < worse else worse
-                other = low[k] if h < low[k] else h
-                low[k] = h if h < low[k] else low[k]
-                worse = other if other < worse else worse
-                next_low[k] = worse if worse < next_low[k] else next_low[k]
+                h, worse = two_least(a, b, c, d)
+                next_low[k] = lower(next_low[k], lower(worse, higher(low[k], h)))
+                low[k] = lower(low[k], h)
         row_rest = row[long:]
         for start in range(0, whole - long, LANES):
             for k in range(LANES):
                 h = sign * row_rest[start + k] - v_rest[start + k]
-                worse = low[k] if h < low[k] else h
-                low[k] = h if h < low[k] else low[k]
-                next_low[k] = worse if worse < next_low[k] else next_low[k]
+                next_low[k] = lower(next_low[k], higher(low[k], h))
+                low[k] = lower(low[k], h)
         if whole < m:
             row_tail = row[whole:]
             for k in range(m - whole):
                 h = sign * row_tail[k] - v_tail[k]
-                worse = low[k] if h < low[k] else h
-                low[k] = h if h < low[k] else low[k]
-                next_low[k] = worse if worse < next_low[k] else next_low[k]
+                next_low[k] = lower(next_low[k], higher(low[k], h))
+                low[k] = lower(low[k], h)
         for k in range(8):  # the two least of four lanes, as vectors, then of all
-            a, b = (low[k], low[k + 8]) if low[k] < low[k + 8] else (low[k + 8], low[k])
-            c, d = (low[k + 16], low[k + 24]) if low[k + 16] < low[k + 24] else (low[k + 24], low[k + 16])
-            h, other = (a, c) if a < c else (c, a)
-            worse = b if b < d else d
-            worse = other if other < worse else worse
-            a = next_low[k] if next_low[k] < next_low[k + 8] else next_low[k + 8]
-            c = next_low[k + 16] if next_low[k + 16] < next_low[k + 24] else next_low[k + 24]
-            a = a if a < c else c
-            fold[k], next_fold[k] = h, worse if worse < a else a
+            fold[k], worse = two_least(low[k], low[k + 8], low[k + 16], low[k + 24])
+            a, b = lower(next_low[k], next_low[k + 8]), lower(next_low[k + 16], next_low[k + 24])
+            next_fold[k] = lower(worse, lower(a, b))
         least, lane, second = np.inf, -1, np.inf
         for k in range(8):
-            other = fold[k] if least < fold[k] else least
-            other = other if other < next_fold[k] else next_fold[k]
-            second = other if other < second else second
-            least = fold[k] if fold[k] < least else least
+            second = lower(second, lower(higher(least, fold[k]), next_fold[k]))
+            least = lower(least, fold[k])
         if least == np.inf:
             state[TARGET], state[SETTLED] = i, 0
             return INFEASIBLE
@@ -211,22 +197,20 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 for k in range(LANES):
                     j = start + k
                     x = base + (sign * row[j] - open_v[j])
-                    x = x if x < dist[j] else dist[j]
+                    x = lower(dist[j], x)
                     dist[j] = x
-                    low[k] = x if x < low[k] else low[k]
+                    low[k] = lower(low[k], x)
             row_rest = row[whole:]
             for k in range(m - whole):
                 x = base + (sign * row_rest[k] - open_rest[k])
-                x = x if x < dist_rest[k] else dist_rest[k]
+                x = lower(dist_rest[k], x)
                 dist_rest[k] = x
-                low[k] = x if x < low[k] else low[k]
+                low[k] = lower(low[k], x)
             for k in range(8):
-                a = low[k] if low[k] < low[k + 8] else low[k + 8]
-                b = low[k + 16] if low[k + 16] < low[k + 24] else low[k + 24]
-                fold[k] = a if a < b else b
+                fold[k] = lower(lower(low[k], low[k + 8]), lower(low[k + 16], low[k + 24]))
             reached = np.inf
             for k in range(8):
-                reached = fold[k] if fold[k] < reached else reached
+                reached = lower(reached, fold[k])
             if reached == np.inf:
                 state[SETTLED] = count
                 return INFEASIBLE

@@ -45,7 +45,8 @@ def solve_one(cost, sign, slack, share, cols, numbers):
         for j in range(m, width):
             filled[i, j] = sign * np.inf
 
-    columns(filled, sign, 0, n, least, greatest, total)
+    start, unbounded = np.intp(0), np.intp(HUGE)  # no literals, for which all that is called would be compiled again
+    columns(filled, sign, start, n, least, greatest, total)
     every, largest = 0.0, 0.0
     for j in range(width):
         every += total[j]  # nan where an entry is
@@ -62,13 +63,13 @@ def solve_one(cost, sign, slack, share, cols, numbers):
     state[PHASE], state[QUEUED] = BIDDING, n
     while status == RUNNING:
         status = augment(
-            filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, HUGE, HUGE
+            filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, unbounded, unbounded
         )
     if status != DONE:
         return np.inf
     for i in range(n):
         u[i] = -np.inf
-    row_minima(filled, sign, v, 0, n, u)
+    row_minima(filled, sign, v, start, n, u)
     for j in range(m):
         numbers[SLOTS + n + j] = v[j]
     prove(filled, sign, slack, share, cols, u, numbers[SLOTS + n :], numbers)

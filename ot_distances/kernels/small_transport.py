@@ -28,10 +28,10 @@ def transport(cost, planted, links, flow, potential, shift, reduced, limit):
     """Find the optimal basis for `cost` (n, m), n <= m, finite, with n of at most 2**9 rows.
 
     `flow` (n + m,) holds the masses, none of them 0, the sums of rows and columns equal; `potential` (n + m,) row
-    prices to start from. Fills `links` (LINKS, n + m) int64, of which links[PARENT] are the parents, -1 at the root;
-    `flow` with the masses on the arcs to them, `potential` with f and g, under which these arcs have reduced cost 0.
-    Uses `shift` (n + m,) and `reduced` (n, m). Returns the number of pivots; where it is `limit`, go on by the same
-    call, but `planted`.
+    prices to start from. Fills `links` (LINKS, n + m) int64, of which links[PARENT] are the parents, -1 at the last
+    node, the root; `flow` with the masses on the arcs to them, `potential` with f and g, under which these arcs have
+    reduced cost 0. Uses `shift` (n + m,) and `reduced` (n, m). Returns the number of pivots; where it is `limit`, go on
+    by the same call, but `planted`.
     """
     n, m = cost.shape
     parent, depth, child, after, before = links[0], links[1], links[2], links[3], links[4]

@@ -3,23 +3,9 @@
 import numpy as np
 from numba import njit
 
+from .least import finite, higher, lower, two_least
+
 LANES = 16
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _lower(a, b):
-    return b if b < a else a
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _higher(a, b):
-    return b if b > a else a
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _finite(a):
-    """`a`, or what no greatest value is."""
-    return a if a < np.inf else -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -48,19 +34,19 @@ def columns(cost, sign, first, last, least, greatest, total):
             a, b, c, d = sign * r0[j], sign * r1[j], sign * r2[j], sign * r3[j]
             e, f, g, h = sign * r4[j], sign * r5[j], sign * r6[j], sign * r7[j]
             total[j] += ((a + b) + (c + d)) + ((e + f) + (g + h))
-            least[j] = _lower(least[j], _lower(_lower(_lower(a, b), _lower(c, d)), _lower(_lower(e, f), _lower(g, h))))
-            a, b, c, d = _finite(a), _finite(b), _finite(c), _finite(d)
-            e, f, g, h = _finite(e), _finite(f), _finite(g), _finite(h)
-            high = _higher(_higher(_higher(a, b), _higher(c, d)), _higher(_higher(e, f), _higher(g, h)))
-            greatest[j] = _higher(greatest[j], high)
+            least[j] = lower(least[j], lower(lower(lower(a, b), lower(c, d)), lower(lower(e, f), lower(g, h))))
+            a, b, c, d = finite(a), finite(b), finite(c), finite(d)
+            e, f, g, h = finite(e), finite(f), finite(g), finite(h)
+            high = higher(higher(higher(a, b), higher(c, d)), higher(higher(e, f), higher(g, h)))
+            greatest[j] = higher(greatest[j], high)
         i += 8
     for k in range(i, last):
         row = cost[k]
         for j in range(m):
             a = sign * row[j]
             total[j] += a
-            least[j] = _lower(least[j], a)
-            greatest[j] = _higher(greatest[j], _finite(a))
+            least[j] = lower(least[j], a)
+            greatest[j] = higher(greatest[j], finite(a))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,26 +69,22 @@ def rows(cost, sign, first, last, choice, least, greatest, total):
                 a, b = sign * row[j], sign * row[j + LANES]
                 c, d = sign * row[j + 2 * LANES], sign * row[j + 3 * LANES]
                 total[k] += (a + b) + (c + d)
-                high = _higher(_higher(_finite(a), _finite(b)), _higher(_finite(c), _finite(d)))
-                greatest[k] = _higher(greatest[k], high)
-                a, b = (a, b) if a < b else (b, a)
-                c, d = (c, d) if c < d else (d, c)
-                worse = _lower(b, d)
-                h, other = (a, c) if a < c else (c, a)
-                worse = _lower(worse, other)
-                other = low[k] if h < low[k] else h
+                high = higher(higher(finite(a), finite(b)), higher(finite(c), finite(d)))
+                greatest[k] = higher(greatest[k], high)
+                h, worse = two_least(a, b, c, d)
+                other = higher(low[k], h)
                 where[k] = start if h < low[k] else where[k]  # or the search for it would read all the row
-                low[k] = _lower(low[k], h)
-                next_low[k] = _lower(next_low[k], _lower(worse, other))
+                low[k] = lower(low[k], h)
+                next_low[k] = lower(next_low[k], lower(worse, other))
         for start in range(long, m, LANES):
             rest = row[start:]  # as an array of its own: indices from 0, which become vectors
             for k in range(min(LANES, m - start)):
                 h = sign * rest[k]
                 total[k] += h
-                greatest[k] = _higher(greatest[k], _finite(h))
-                next_low[k] = _lower(next_low[k], low[k] if h < low[k] else h)
+                greatest[k] = higher(greatest[k], finite(h))
+                next_low[k] = lower(next_low[k], higher(low[k], h))
                 where[k] = start if h < low[k] else where[k]
-                low[k] = _lower(low[k], h)
+                low[k] = lower(low[k], h)
         best, second, bound, lane, other = np.inf, np.inf, np.inf, -1, -1
         for k in range(LANES):
             h = low[k]
@@ -115,7 +97,7 @@ def rows(cost, sign, first, last, choice, least, greatest, total):
         if lane >= 0 and next_low[lane] < second:  # it lies somewhere in the same lane
             second, bound, other = np.inf, next_low[lane], -1
         elif other >= 0:
-            bound = _lower(bound, _lower(next_low[lane], next_low[other]))
+            bound = lower(bound, lower(next_low[lane], next_low[other]))
         least[i, 0], least[i, 1], least[i, 2] = best, second, bound
         choice[i, 0], choice[i, 1] = lane, other
         for t in range(2):
@@ -198,7 +180,7 @@ def first_bids(choice, least, most, u, v, col_of_row, row_of_col, queue):
             j, other = choice[i]
             a, b = least[i, 0] - v[j], least[i, 1] - v[other]  # inf where there is none
             j, a, b = (other, b, a) if b < a else (j, a, b)
-            b = _lower(b, least[i, 2])
+            b = lower(b, least[i, 2])
             if most == 0 or not a < b < np.inf:
                 queue[queued] = i
                 queued += 1
@@ -223,7 +205,7 @@ def known_minima(cost, sign, v, cols, choice, least, u):
     """
     for i in range(cols.shape[0]):
         j, other = choice[i]
-        known = _lower(_lower(least[i, 0] - v[j], least[i, 1] - v[other]), least[i, 2])
+        known = lower(lower(least[i, 0] - v[j], least[i, 1] - v[other]), least[i, 2])
         u[i] = known if known >= sign * cost[i, cols[i]] - v[cols[i]] else -np.inf
 
 
@@ -259,14 +241,14 @@ def row_minima(cost, sign, v, first, last, u):
             for k in range(LANES):
                 j = start + k
                 a, b = v[j], v[j + LANES]
-                low_0[k] = _lower(low_0[k], _lower(sign * r0[j] - a, sign * r0[j + LANES] - b))
-                low_1[k] = _lower(low_1[k], _lower(sign * r1[j] - a, sign * r1[j + LANES] - b))
-                low_2[k] = _lower(low_2[k], _lower(sign * r2[j] - a, sign * r2[j + LANES] - b))
-                low_3[k] = _lower(low_3[k], _lower(sign * r3[j] - a, sign * r3[j + LANES] - b))
+                low_0[k] = lower(low_0[k], lower(sign * r0[j] - a, sign * r0[j + LANES] - b))
+                low_1[k] = lower(low_1[k], lower(sign * r1[j] - a, sign * r1[j + LANES] - b))
+                low_2[k] = lower(low_2[k], lower(sign * r2[j] - a, sign * r2[j + LANES] - b))
+                low_3[k] = lower(low_3[k], lower(sign * r3[j] - a, sign * r3[j + LANES] - b))
         for t in range(count):
             best = np.inf
             for k in range(LANES):
-                best = _lower(best, low[t, k])
+                best = lower(best, low[t, k])
             for j in range(whole, m):
-                best = _lower(best, sign * cost[four[t], j] - v[j])
+                best = lower(best, sign * cost[four[t], j] - v[j])
             u[four[t]] = best

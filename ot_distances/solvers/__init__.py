@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 
@@ -26,8 +27,13 @@ class Solver:
     pays: Callable[[TransportProblem], bool] = lambda problem: True  # where "auto" prefers it to the rows below
 
     def __call__(self, problem: TransportProblem) -> Flow:
-        flow: Flow = getattr(import_module(f".{self.module}", __name__), self.module)(problem)
+        flow: Flow = getattr(_file(self.module), self.module)(problem)
         return flow
+
+
+@cache
+def _file(name: str) -> ModuleType:
+    return import_module(f".{name}", __name__)
 
 
 def _different(problem: TransportProblem) -> str | None:
@@ -57,7 +63,7 @@ def _not_uniform(problem: TransportProblem) -> str | None:
 
 
 def _no_cloud(problem: TransportProblem) -> str | None:
-    if not isinstance(problem.cost, PointCost | FunctionCost):
+    if not isinstance(problem.cost, (PointCost, FunctionCost)):
         return "there must be points"
     return _bottleneck(problem)
 

@@ -12,7 +12,10 @@ import numpy as np
 from ..costs import made_bytes
 from ..problem import Array, Flow, TransportProblem
 from .market import DENSE, DENSE_BIDS, UNBOUNDED, Market, impossible, solve, violators, workspace
+from .small_assignment import SLOTS, match_one
 
+# Up to so many rows a transport problem is matched without vector instructions, which takes less compiling.
+FEW = 24
 # Up to so many rows only the dense method is tried: no other need be compiled.
 SMALL = 300
 # From so many rows on a small problem is worth filling up to the width of the kernel's blocks.
@@ -112,14 +115,13 @@ def assignment(problem: TransportProblem) -> Flow:
     def opened(market: Market) -> None:
         watch.reached = lambda: _so_far(problem, market)
 
+    n, made = len(cost), made_bytes(problem.cost, cost)
+    if n <= FEW and cost.flags.carray:
+        cols, numbers, gap = match_one(cost, 1.0)
+        if gap < np.inf:
+            return Flow(np.arange(n), cols, problem.row_mass, numbers[SLOTS + n :], None, made + 4 * numbers.nbytes)
     matching = match(cost, v=None if start is None else start.g, check=watch.check, opened=opened)
-    return Flow(
-        rows=np.arange(len(matching.u)),
-        cols=matching.col_of_row,
-        mass=problem.row_mass,
-        g=matching.v,
-        bytes=made_bytes(problem.cost, cost) + matching.bytes,
-    )
+    return Flow(np.arange(n), matching.col_of_row, problem.row_mass, matching.v, None, made + matching.bytes)
 
 
 def _so_far(problem: TransportProblem, market: Market) -> Flow:

@@ -20,7 +20,7 @@ def equal_atoms(problem: TransportProblem) -> tuple[Array, Array] | None:
     cost = problem.cost
     if not isinstance(cost, PointCost) or len(cost.x) != len(cost.y):
         return None
-    if (cost.x.max(axis=0) != cost.y.max(axis=0)).any() or problem.row_mass.max() != problem.col_mass.max():
+    if cost.x.max() != cost.y.max() or problem.row_mass.max() != problem.col_mass.max():
         return None  # most measures differ at a glance
     if not isinstance(cost.x, np.ndarray) and (np.sort(cost.x, axis=0) != np.sort(cost.y, axis=0)).any():
         return None  # points of a device are copied only where their coordinates agree on each axis

@@ -56,13 +56,13 @@ def network_simplex(problem: TransportProblem) -> Flow:
     held = 8 * n * m * (1 if isinstance(problem.cost, DenseCost) else 2)  # at times a copy beside the matrix
     require_memory(held, f"A {n} x {m} cost matrix with a copy", 'For points, use method="auto".')
     matrix = problem.cost.matrix()
+    solve = _solve_at_once if _at_once(n, m) else _solve
+    if not problem.cost.forbids:
+        return solve(problem, matrix)
     low, high = problem.cost.range()
     penalty = 16 * (high - low) + abs(high) + 1e-300
     while True:
-        finite = np.where(np.isinf(matrix), high + penalty, matrix) if problem.cost.forbids else matrix
-        flow = (_solve_at_once if _at_once(n, m) else _solve)(problem, finite)
-        if not problem.cost.forbids:
-            return flow
+        flow = solve(problem, np.where(np.isinf(matrix), high + penalty, matrix))
         forbidden = np.isinf(problem.cost.entries(flow.rows, flow.cols))
         used = forbidden & (flow.mass > 0)
         if not used.any():
@@ -108,13 +108,12 @@ def _solve_at_once(problem: TransportProblem, matrix: Array) -> Flow:
         if kernel.transport(cost, planted, links, flow, potential, shift, reduced, limit) < limit:
             break
         planted = True
-    parent = links[kernel.PARENT]
-    child = np.flatnonzero(parent >= 0)
-    rows, cols = np.minimum(child, parent[child]), np.maximum(child, parent[child]) - len(cost)
+    parent, child = links[kernel.PARENT, :-1], np.arange(n + m - 1)
+    rows, cols = np.minimum(child, parent), np.maximum(child, parent) - len(cost)
     size = made_bytes(problem.cost, matrix) + links.nbytes + (2 if turned else 1) * reduced.nbytes
     if turned:
-        return Flow(cols, rows, flow[child], potential[:m], None, size)
-    return Flow(rows, cols, flow[child], potential[n:], None, size)
+        return Flow(cols, rows, flow[:-1], potential[:m], None, size)
+    return Flow(rows, cols, flow[:-1], potential[n:], None, size)
 
 
 def _row_prices(start: Flow | None, cost: Array, turned: bool) -> Array:

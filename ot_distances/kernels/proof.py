@@ -1,0 +1,99 @@
+"""What the certificate asks of a cost matrix in memory, in one call."""
+
+import numpy as np
+from numba import njit
+
+from .least import higher, lower
+
+# Slots of `sums`
+DUAL, COST, SIZE, LARGEST, SLOTS = 0, 1, 2, 3, 4
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def prove(cost, rows, cols, mass, row_mass, col_mass, total, f, g, sums):
+    """Complete `g` (m,) to feasible potentials of `cost` (n, m) and add up what they and a flow of `total` prove.
+
+    Shifts `g` so that rows and columns carry equal shares of the dual value, fills `f` (n,) with its c-transform,
+    rounded down, and -inf in `g`, columns without mass, with that of f; and `sums` (SLOTS,): for `total`, the dual
+    value, the cost of the flow and the sum of absolute potentials; and the largest of these. Returns whether the flow
+    has the masses of rows and columns. If it leaves the matrix, all sums are nan.
+    """
+    n, m = cost.shape
+    paid, row_left, col_left = np.empty(mass.shape[0]), np.empty(n, np.int64), np.empty(m, np.int64)
+    shift, size, largest, exact, fits = 0.0, 0.0, 0.0, True, True
+    for k in range(mass.shape[0]):
+        if not (0 <= rows[k] < n and 0 <= cols[k] < m):
+            sums[DUAL] = sums[COST] = sums[SIZE] = sums[LARGEST] = np.nan
+            return False
+        paid[k] = cost[rows[k], cols[k]]
+        shift += mass[k] * (2 * g[cols[k]] - paid[k])
+    shift /= 2 * total
+    for j in range(m):
+        g[j] -= shift
+        exact &= g[j] == 0
+    for i in range(n):
+        a, b, c, d, j = np.inf, np.inf, np.inf, np.inf, 3
+        while j < m:
+            a, b = lower(a, cost[i, j - 3] - g[j - 3]), lower(b, cost[i, j - 2] - g[j - 2])
+            c, d = lower(c, cost[i, j - 1] - g[j - 1]), lower(d, cost[i, j] - g[j])
+            j += 4
+        for k in range(j - 3, m):
+            a = lower(a, cost[i, k] - g[k])
+        a = lower(lower(a, b), lower(c, d))
+        f[i] = a if exact and a < np.inf else _below(a)
+        size, largest = size + row_mass[i] * abs(f[i]), higher(largest, abs(f[i]))
+        row_left[i] = row_mass[i]
+    for j in range(m):
+        if g[j] == -np.inf:
+            a = np.inf
+            for i in range(n):
+                a = lower(a, cost[i, j] - f[i])
+            g[j] = _below(a)
+        size, largest = size + col_mass[j] * abs(g[j]), higher(largest, abs(g[j]))
+        col_left[j] = col_mass[j]
+    sums[DUAL], sums[COST] = _dot(row_mass, f) + _dot(col_mass, g), _dot(mass, paid)
+    sums[SIZE], sums[LARGEST] = size, largest
+
+    for k in range(mass.shape[0]):
+        row_left[rows[k]] -= mass[k]
+        col_left[cols[k]] -= mass[k]
+        fits &= mass[k] >= 0
+    for i in range(n):
+        fits &= row_left[i] == 0
+    for j in range(m):
+        fits &= col_left[j] == 0
+    return fits
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _below(a):
+    """Below a difference that was rounded to `a`; 0 is exact. Where all pairs are forbidden any number will do."""
+    return a - (abs(a) * 2.0**-52 + 2.0**-1074) if 0 != a < np.inf else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _dot(mass, values):
+    """The sum of mass * value as if in more than twice the precision, for int64 masses.
+
+    Products are split exactly (Dekker, Numerische Mathematik 1971), what a sum loses is added up apart, twice (Ogita,
+    Rump & Oishi, SIAM J. Sci. Comput. 2005).
+    """
+    total, rest, last = 0.0, 0.0, 0.0
+    for k in range(values.shape[0]):
+        high, value = np.float64(mass[k]), values[k]
+        low = np.float64(mass[k] - np.int64(high))
+        product = high * value
+        carried = 134217729.0 * high  # 2**27 + 1
+        head = carried - (carried - high)
+        carried = 134217729.0 * value
+        front = carried - (carried - value)
+        tail, back = high - head, value - front
+        error = ((head * front - product) + head * back + tail * front) + tail * back
+        for term in (product, error, low * value):
+            old, total = total, total + term
+            back = total - old
+            lost = (old - (total - back)) + (term - back)
+            old, rest = rest, rest + lost
+            back = rest - old
+            last += (old - (rest - back)) + (lost - back)
+    return total + (rest + last)
