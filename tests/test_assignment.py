@@ -25,6 +25,7 @@ ROUTES = {
     "small": {},
     "middle": {"SMALL": 0},
     "lists": {"SMALL": 0, "MIDDLE": 0},
+    "close": {"SMALL": 0, "MIDDLE": 0, "HOPELESS": 1.1, "FREE": 1.1, "TRIAL": (0.01, 0.01), "PROMISING": -1.0},
     "auction": {
         "SMALL": 0,
         "MIDDLE": 0,
@@ -257,6 +258,17 @@ def test_the_matrix_is_neither_changed_nor_copied(route, rng):
         found = match(cost)
         np.testing.assert_array_equal(cost, before)
         assert route == "small" or found.bytes < 310 * 1000
+
+
+@pytest.mark.parametrize("family, phases", [("plane, squared", [True]), ("plane, far apart", [False, True])])
+def test_the_auction_goes_on_from_prices_of_the_searches_unless_these_mislead(family, phases, monkeypatch, rng):
+    for name, value in ROUTES["close"].items():
+        monkeypatch.setattr(assignment if name == "SMALL" else market, name, value)
+    succeeded, work = [], market.Lists._phases
+    monkeypatch.setattr(market.Lists, "_phases", lambda *args: succeeded.append(work(*args)) or succeeded[-1])
+    cost = FAMILIES[family](500, 500, rng)
+    check(cost, match(cost))
+    assert succeeded == phases
 
 
 @pytest.mark.parametrize("family", ["Machol-Wien", "plane, far apart", "uniform"])
