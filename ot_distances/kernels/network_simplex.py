@@ -110,30 +110,33 @@ def _join(tops, begin, members, top, reached):
 def preorder(tree, order, at, place, below):
     """Fill `at` with the nodes in preorder and `order` with the nodes, parents first (which is faster to walk);
     `place` with the places of the nodes in preorder, `below` with the sizes of their subtrees."""
-    nodes = tree.shape[0]
-    filled = 0
+    # Leaves first: `at` counts for how many children a node still waits, `place` holds its parent until it is placed.
+    nodes, waiting = tree.shape[0], at
     for node in range(nodes):
-        below[node] = 0
-    for first in range(nodes):
-        node, length = first, 0
-        while node >= 0 and below[node] == 0:
-            below[node] = 1
-            place[length] = node
-            length += 1
-            node = tree[node, PARENT]
-        for t in range(length):
-            order[filled + length - 1 - t] = place[t]
-        filled += length
-    for t in range(nodes - 1, 0, -1):
-        below[tree[order[t], PARENT]] += below[order[t]]
+        waiting[node], below[node] = 0, 1
+    for node in range(nodes):
+        place[node] = tree[node, PARENT]
+        if place[node] >= 0:
+            waiting[place[node]] += 1
+    free = nodes
+    for leaf in range(nodes):
+        node = leaf
+        while node >= 0 and waiting[node] == 0:
+            waiting[node] = -1
+            free -= 1
+            order[free] = node
+            parent = place[node]
+            if parent >= 0:
+                below[parent] += below[node]
+                waiting[parent] -= 1
+            node = parent
     # A node leaves its first free place to the next child.
-    for t in range(nodes):
-        node, parent = order[t], tree[order[t], PARENT]
-        place[node] = 0
+    for node in order:
+        parent, free = place[node], 0
         if parent >= 0:
-            place[node] = place[parent]
+            free = place[parent]
             place[parent] += below[node]
-        place[node] += 1
+        place[node] = free + 1
     for node in range(nodes):
         place[node] -= below[node]
         at[place[node]] = node
@@ -169,8 +172,8 @@ def _violated(start, heads, costs, potential, row, arcs, found):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fragment(runs, count, place):
-    """The fragment of a place, where runs[:count] are (first place, fragment), ascending."""
+def _run(runs, count, place):
+    """The run of a place, where runs[:count] are (first place, fragment), ascending."""
     low, high = 0, count
     while high - low > 1:
         middle = (low + high) // 2
@@ -178,20 +181,23 @@ def _fragment(runs, count, place):
             low = middle
         else:
             high = middle
-    return runs[low, 1]
+    return low
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fragment(runs, count, place):
+    return runs[_run(runs, count, place), 1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _break(runs, count, place):
     """Let a run start at `place`; returns the new number of runs."""
-    t = count
-    while runs[t - 1, 0] > place:
-        t -= 1
-    if runs[t - 1, 0] == place:
+    t = _run(runs, count, place)
+    if runs[t, 0] == place:
         return count
-    for s in range(count, t, -1):
+    for s in range(count, t + 1, -1):
         runs[s, 0], runs[s, 1] = runs[s - 1, 0], runs[s - 1, 1]
-    runs[t, 0], runs[t, 1] = place, runs[t - 1, 1]
+    runs[t + 1, 0], runs[t + 1, 1] = place, runs[t, 1]
     return count + 1
 
 
@@ -199,9 +205,11 @@ def _break(runs, count, place):
 def _split(runs, count, links, first, place, old, new, begin, end):
     """Make what fragment `old` has in places begin ... end - 1 the fragment `new`; returns the number of runs."""
     count = _break(runs, _break(runs, count, begin), end)
-    for t in range(count):
-        if runs[t, 1] == old and begin <= runs[t, 0] < end:
+    t = _run(runs, count, begin)
+    while t < count and runs[t, 0] < end:
+        if runs[t, 1] == old:
             runs[t, 1] = new
+        t += 1
     link = first[old]
     first[old] = first[new] = -1
     while link >= 0:
@@ -334,9 +342,14 @@ def _top(tops, node):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settled(n, at, runs, count, shift, fragments, potential):
-    """Add the shifts of the fragments to the potentials, and set them to 0."""
+    """Add the shifts of the fragments to the potentials, but for what all may share, and set them to 0."""
+    longest, base = 0, 0  # the shift of the longest run, which then stays as it is
     for t in range(count):
-        delta = shift[runs[t, 1]]
+        length = (runs[t + 1, 0] if t + 1 < count else at.shape[0]) - runs[t, 0]
+        if length > longest:
+            longest, base = length, shift[runs[t, 1]]
+    for t in range(count):
+        delta = shift[runs[t, 1]] - base
         if delta != 0:
             end = runs[t + 1, 0] if t + 1 < count else at.shape[0]
             for place in range(runs[t, 0], end):

@@ -17,13 +17,16 @@ SAMPLE = 64
 # Rays whose directions vary by more than this do not pay: there are about as many pairs to look at as without them.
 STRAIGHT = 0.25
 
+# Clusters are so many times as wide as that would have them: with fewer pivots, thinner ones are dearer to search.
+WIDER = 2
+
 
 def straightened(x: Array, y: Array, row_mass: Array, col_mass: Array) -> tuple[Array, Array, float]:
     """Both clouds turned so that the first axis runs along the rays, if there are any; how finely to cut along it.
 
     Mass that moves by z and is delta off across it pays |z| + delta^2 / (2 |z|): which of the points on a ray goes
     to which costs all the same. Clusters are to be as thin across the rays as these are straight, then: the last
-    answer is the root mean square of sin(angle between z and the first axis), or 1 without rays.
+    answer is WIDER times the root mean square of tan(angle between z and the first axis), or 1 without rays.
     """
     here, there = (np.average(points, axis=0, weights=mass) for points, mass in ((x, row_mass), (y, col_mass)))
     shift = there - here
@@ -41,7 +44,7 @@ def straightened(x: Array, y: Array, row_mass: Array, col_mass: Array) -> tuple[
     for _ in range(2):  # the second time without what square clusters are off across the rays
         clusters = [_clusters(points, mass, bend) for points, mass in zip(turned, (row_mass, col_mass))]
         bend = max(_bend(*clusters), 1 / len(x))
-    return (turned[0], turned[1], bend) if bend < STRAIGHT else (x, y, 1.0)
+    return (turned[0], turned[1], WIDER * bend) if bend < STRAIGHT else (x, y, 1.0)
 
 
 def _clusters(points: Array, mass: Array, bend: float) -> Cloud:
