@@ -16,6 +16,9 @@ from .problem import Array, GroundCost, NotConverged
 
 UNIT_ROUNDOFF = 2.0**-53
 
+# Roundings that a reduced cost may carry, relative to its terms: they are no violation.
+NOISE = 2.0**-50
+
 # Entries of a block that stay in the second-level cache together with one temporary of the same size.
 BLOCK_ENTRIES = 2**16
 

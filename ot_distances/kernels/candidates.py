@@ -246,7 +246,10 @@ def _search(
     while top > 0:
         top -= 1
         v, key = nodes[top], keys[top]
-        if not _any_of_group(key, limits):
+        open_rows = 0
+        for r in range(len(limits)):
+            open_rows += key[r] < limits[r]
+        if open_rows == 0:
             continue
         if right[v] >= 0:
             near, far = keys[top + 1], key
@@ -286,14 +289,6 @@ def _take(values, begin, limit, t, best, value, found):
             if found[t] == size:
                 limit = value[t, size - 1]
     return limit
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _any_of_group(keys, limits):
-    below = 0
-    for r in range(len(limits)):
-        below += keys[r] < limits[r]
-    return below > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

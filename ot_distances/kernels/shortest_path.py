@@ -12,6 +12,7 @@ from numba import njit
 from .least import higher, lower, two_least
 
 LANES = 32
+FOLD = LANES // 4  # of them at a time are folded to one
 HUGE = 1 << 60
 
 # What `augment` returns
@@ -49,7 +50,6 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     settled_dist = reals[2]
     low = reals[3]
     next_low = reals[4]
-    fold, next_fold = np.empty(8), np.empty(8)
     queue = whole_numbers[0]
     settled = whole_numbers[1]
     stop = state[SCANS] + work // m + 1
@@ -121,12 +121,13 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 h = sign * row_tail[k] - v_tail[k]
                 next_low[k] = lower(next_low[k], higher(low[k], h))
                 low[k] = lower(low[k], h)
-        for k in range(8):  # the two least of four lanes, as vectors, then of all
-            fold[k], worse = two_least(low[k], low[k + 8], low[k + 16], low[k + 24])
-            a, b = lower(next_low[k], next_low[k + 8]), lower(next_low[k + 16], next_low[k + 24])
+        fold, next_fold = dist, open_v  # not in use before the search
+        for k in range(FOLD):  # the two least of four lanes, as vectors, then of all
+            fold[k], worse = two_least(low[k], low[k + FOLD], low[k + 2 * FOLD], low[k + 3 * FOLD])
+            a, b = lower(next_low[k], next_low[k + FOLD]), lower(next_low[k + 2 * FOLD], next_low[k + 3 * FOLD])
             next_fold[k] = lower(worse, lower(a, b))
         least, lane, second = np.inf, -1, np.inf
-        for k in range(8):
+        for k in range(FOLD):
             second = lower(second, lower(higher(least, fold[k]), next_fold[k]))
             least = lower(least, fold[k])
         if least == np.inf:
@@ -206,11 +207,11 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
                 x = lower(dist_rest[k], x)
                 dist_rest[k] = x
                 low[k] = lower(low[k], x)
-            for k in range(8):
-                fold[k] = lower(lower(low[k], low[k + 8]), lower(low[k + 16], low[k + 24]))
+            for k in range(FOLD):
+                next_low[k] = lower(lower(low[k], low[k + FOLD]), lower(low[k + 2 * FOLD], low[k + 3 * FOLD]))
             reached = np.inf
-            for k in range(8):
-                reached = lower(reached, fold[k])
+            for k in range(FOLD):
+                reached = lower(reached, next_low[k])
             if reached == np.inf:
                 state[SETTLED] = count
                 return INFEASIBLE

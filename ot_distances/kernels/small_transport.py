@@ -9,9 +9,6 @@ excludes cycling, as sums of costs are exact.
 import numpy as np
 from numba import njit
 
-# Roundings of a reduced cost, relative to its terms, that are no violation.
-NOISE = 2.0**-50
-
 # Costs of a round of pivots: up to CAP times the worst violation, beyond which they cannot matter yet, and rounded to
 # multiples of CAP * GRID * 2**-53 of it. A path of the tree has then room for 2**10 rows.
 CAP, GRID = 2.0**10, 2.0**12
@@ -24,14 +21,14 @@ PARENT = 0  # the first of them, which is part of the result
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transport(cost, planted, links, flow, potential, shift, reduced, limit):
+def transport(cost, planted, links, flow, potential, shift, reduced, noise, limit):
     """Find the optimal basis for `cost` (n, m), n <= m, finite, with n of at most 2**9 rows.
 
     `flow` (n + m,) holds the masses, none of them 0, the sums of rows and columns equal; `potential` (n + m,) row
     prices to start from. Fills `links` (LINKS, n + m) int64, of which links[PARENT] are the parents, -1 at the last
     node, the root; `flow` with the masses on the arcs to them, `potential` with f and g, under which these arcs have
-    reduced cost 0. Uses `shift` (n + m,) and `reduced` (n, m). Returns the number of pivots; where it is `limit`, go on
-    by the same call, but `planted`.
+    reduced cost 0. Uses `shift` (n + m,) and `reduced` (n, m). Reduced costs above -`noise` times their terms pass.
+    Returns the number of pivots; where it is `limit`, go on by the same call, but `planted`.
     """
     n, m = cost.shape
     parent, depth, child, after, before = links[0], links[1], links[2], links[3], links[4]
@@ -88,7 +85,7 @@ def transport(cost, planted, links, flow, potential, shift, reduced, limit):
                 reduced[i, j] = h
                 worst = min(worst, h)
                 largest = max(largest, abs(cost[i, j]))
-        if -worst <= NOISE * (size + largest) or -worst > previous / 2 or pivots == limit:
+        if -worst <= noise * (size + largest) or -worst > previous / 2 or pivots == limit:
             return pivots
         # What is added takes the last digits of a reduced cost, all in one place
         previous, top = -worst, -worst * CAP

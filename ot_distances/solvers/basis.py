@@ -7,14 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..costs import NOISE
 from ..problem import Array
 
 # Pivots in a batch, in units of the root of the number of nodes: fewer, and the tree is put in order too often; more,
 # and it falls into too many fragments. Arcs that compete to enter, in units of the root of their number.
 BATCH, BLOCK = 3, 6
-
-# Roundings of a reduced cost, relative to its terms, that are no violation.
-NOISE = 2.0**-50
 
 # Costs of a round of pivots: whole multiples of 1 / GRID of the largest, which is CAP times the worst violation. Costs
 # beyond that cannot matter yet. Potentials, sums of costs, have room up to 2**63 / GRID = 2**23 times the largest.

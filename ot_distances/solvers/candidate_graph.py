@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..costs import NOISE
 from ..problem import Array
 from .cloud import Cloud, Nearest
 
@@ -15,9 +16,6 @@ CANDIDATES = 12
 
 # The spacing of a point is the reduced cost of its SPACING-th choice above its first: the unit of its eps.
 SPACING = 6
-
-# Roundings that a reduced cost may carry, relative to its terms.
-NOISE = 2.0**-50
 
 # Rows visited by shortest paths between two looks at the clock.
 VISITS = 500_000

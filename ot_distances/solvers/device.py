@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from .._device import Backend
+from ..costs import NOISE
 from ..problem import Array, Flow, TransportProblem
 from .assignment import Matching
 from .assignment import match as match_on_host
-from .candidate_graph import NOISE, search, settle
+from .candidate_graph import search, settle
 from .device_auction import DeviceAuction
 from .device_costs import DeviceCloud, DeviceMatrix, OnDevice
 from .multiscale import multiscale

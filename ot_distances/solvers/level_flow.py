@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..costs import NOISE
 from ..problem import Array
 from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs
-from .candidate_graph import CANDIDATES, NOISE, Lists, graph_of, listed
+from .candidate_graph import CANDIDATES, Lists, graph_of, listed
 from .cloud import Cloud
 
 # Steps of eps in units of the spacing, bids that each may take for each point, and bids between two looks at the clock.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..costs import NOISE
 from ..problem import Array
-from .candidate_graph import CANDIDATES, NOISE, Graph, Lists, graph_of, listed, search, settle
+from .candidate_graph import CANDIDATES, Graph, Lists, graph_of, listed, search, settle
 from .cloud import Cloud
 
 # Bids between two looks at the clock, and bids for each row that a phase may spend.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..costs import DenseCost, made_bytes, require_memory
+from ..costs import NOISE, DenseCost, made_bytes, require_memory
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
-from .basis import NOISE, filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
+from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
 
 # Up to SMALL arcs one compiled call with all of them is the fastest; up to MOST also where one side, of FEW at most, is
 # LONG times shorter than the other. Beyond, arcs enter the graph as pricing finds them.
@@ -105,7 +105,7 @@ def _solve_at_once(problem: TransportProblem, matrix: Array) -> Flow:
     planted, limit = False, SLICE // (n + m)
     while True:
         problem.watch.check(f"{n * m} arcs")
-        if kernel.transport(cost, planted, links, flow, potential, shift, reduced, limit) < limit:
+        if kernel.transport(cost, planted, links, flow, potential, shift, reduced, NOISE, limit) < limit:
             break
         planted = True
     parent, child = links[kernel.PARENT, :-1], np.arange(n + m - 1)
