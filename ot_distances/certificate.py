@@ -246,9 +246,10 @@ def _at_once(problem: TransportProblem, flow: Flow, matrix: Array) -> tuple[Arra
     """The same in one compiled call."""
     from .kernels.proof import prove
 
-    f, g, sums = np.empty(problem.shape[0]), flow.g.copy(), np.empty(len(Sums._fields))
-    masses = flow.mass, problem.row_mass, problem.col_mass, float(problem.total)
-    fits = prove(matrix, flow.rows, flow.cols, *masses, f, g, sums)
+    masses, paid = (problem.row_mass, problem.col_mass), matrix[flow.rows, flow.cols]
+    f, g, left, sums = np.empty(problem.shape[0]), flow.g.copy(), np.concatenate(masses), np.empty(len(Sums._fields))
+    carried = flow.rows, flow.cols, flow.mass, paid
+    fits = prove(matrix, *carried, *masses, float(problem.total), f, g, left, sums)
     return f, g, Sums(*sums.tolist()), fits
 
 

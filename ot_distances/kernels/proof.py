@@ -10,39 +10,36 @@ DUAL, COST, SIZE, LARGEST, SLOTS = 0, 1, 2, 3, 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def prove(cost, rows, cols, mass, row_mass, col_mass, total, f, g, sums):
+def prove(cost, rows, cols, mass, paid, row_mass, col_mass, total, f, g, left, sums):
     """Complete `g` (m,) to feasible potentials of `cost` (n, m) and add up what they and a flow of `total` prove.
 
-    Shifts `g` so that rows and columns carry equal shares of the dual value, fills `f` (n,) with its c-transform,
-    rounded down, and -inf in `g`, columns without mass, with that of f; and `sums` (SLOTS,): for `total`, the dual
-    value, the cost of the flow and the sum of absolute potentials; and the largest of these. Returns whether the flow
-    has the masses of rows and columns. If it leaves the matrix, all sums are nan.
+    The flow pays `paid`, its entries of `cost`. Shifts `g` so that rows and columns carry equal shares of the dual
+    value, fills `f` (n,) with its c-transform, rounded down, and -inf in `g`, columns without mass, with that of f; and
+    `sums` (SLOTS,): for `total`, the dual value, the cost of the flow and the sum of absolute potentials; and the
+    largest of these. Takes what the flow moves from `left` (n + m,), the masses of rows and columns; returns whether
+    nothing is left.
     """
     n, m = cost.shape
-    paid, row_left, col_left = np.empty(mass.shape[0]), np.empty(n, np.int64), np.empty(m, np.int64)
     shift, size, largest, exact, fits = 0.0, 0.0, 0.0, True, True
     for k in range(mass.shape[0]):
-        if not (0 <= rows[k] < n and 0 <= cols[k] < m):
-            sums[DUAL] = sums[COST] = sums[SIZE] = sums[LARGEST] = np.nan
-            return False
-        paid[k] = cost[rows[k], cols[k]]
         shift += mass[k] * (2 * g[cols[k]] - paid[k])
+        left[rows[k]] -= mass[k]
+        left[n + cols[k]] -= mass[k]
+        fits &= mass[k] >= 0
+    for k in range(n + m):
+        fits &= left[k] == 0
     shift /= 2 * total
     for j in range(m):
         g[j] -= shift
         exact &= g[j] == 0
+    for i in range(0, n, 2):  # two rows at a time, which do not wait for each other
+        k, a, b = i + 1 if i + 1 < n else i, np.inf, np.inf
+        for j in range(m):
+            a, b = lower(a, cost[i, j] - g[j]), lower(b, cost[k, j] - g[j])
+        f[i], f[k] = a, b
     for i in range(n):
-        a, b, c, d, j = np.inf, np.inf, np.inf, np.inf, 3
-        while j < m:
-            a, b = lower(a, cost[i, j - 3] - g[j - 3]), lower(b, cost[i, j - 2] - g[j - 2])
-            c, d = lower(c, cost[i, j - 1] - g[j - 1]), lower(d, cost[i, j] - g[j])
-            j += 4
-        for k in range(j - 3, m):
-            a = lower(a, cost[i, k] - g[k])
-        a = lower(lower(a, b), lower(c, d))
-        f[i] = a if exact and a < np.inf else _below(a)
+        f[i] = f[i] if exact and f[i] < np.inf else _below(f[i])
         size, largest = size + row_mass[i] * abs(f[i]), higher(largest, abs(f[i]))
-        row_left[i] = row_mass[i]
     for j in range(m):
         if g[j] == -np.inf:
             a = np.inf
@@ -50,18 +47,8 @@ def prove(cost, rows, cols, mass, row_mass, col_mass, total, f, g, sums):
                 a = lower(a, cost[i, j] - f[i])
             g[j] = _below(a)
         size, largest = size + col_mass[j] * abs(g[j]), higher(largest, abs(g[j]))
-        col_left[j] = col_mass[j]
     sums[DUAL], sums[COST] = _dot(row_mass, f) + _dot(col_mass, g), _dot(mass, paid)
     sums[SIZE], sums[LARGEST] = size, largest
-
-    for k in range(mass.shape[0]):
-        row_left[rows[k]] -= mass[k]
-        col_left[cols[k]] -= mass[k]
-        fits &= mass[k] >= 0
-    for i in range(n):
-        fits &= row_left[i] == 0
-    for j in range(m):
-        fits &= col_left[j] == 0
     return fits
 
 
