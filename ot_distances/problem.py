@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -228,15 +228,20 @@ class _Late:
     def _late(cls, make: Callable[[], dict[str, Any]], **known: Any) -> Self:
         """The result of the `known` fields and those that `make` returns."""
         found = object.__new__(cls)
-        found.__dict__.update(known, _make=make)
+        found.__dict__.update(known, _rest=make)
         return found
+
+    def _made(self, rest: Any) -> dict[str, Any]:
+        """The other fields, from what is kept for them."""
+        made: dict[str, Any] = rest()
+        return made
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there, or not there yet."""
         known = self.__dict__
-        if name in type(self).__annotations__ and (make := known.get("_make")) is not None:
-            known.update(make())
-            known.pop("_make", None)
+        if name in type(self).__annotations__ and (rest := known.get("_rest")) is not None:
+            known.update(self._made(rest))
+            known.pop("_rest", None)
         if name not in known:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return known[name]
@@ -361,7 +366,16 @@ class Assignment(_Late):
         """Of rows 0, 1, ... to `cols`; the other fields are made from `numbers`
         (cost, lower, upper, gap, then all u and all v) when asked for.
         """
-        return cls._late(partial(_unpacked, len(cols), numbers), cols=cols)
+        found = object.__new__(cls)
+        known = found.__dict__  # filled one by one, in less time than `_late` takes
+        known["cols"], known["_rest"] = cols, numbers
+        return found
+
+    def _made(self, rest: Array) -> dict[str, Any]:
+        n = len(self.cols)
+        cost, lower, upper, gap = rest[:4].tolist()
+        u, v = rest[4 : 4 + n], rest[4 + n :]
+        return {"rows": np.arange(n), "cost": cost, "u": u, "v": v, "lower": lower, "upper": upper, "gap": gap}
 
     def __repr__(self) -> str:
         pairs = f"pairs={self.cols.shape[-1]} of {self.u.shape[-1]} x {self.v.shape[-1]}"
@@ -388,12 +402,6 @@ class Assignment(_Late):
 
     def _repr_html_(self) -> str:
         return as_html(*self._summary())
-
-
-def _unpacked(n: int, numbers: Array) -> dict[str, Any]:
-    cost, lower, upper, gap = numbers[:4].tolist()
-    u, v = numbers[4 : 4 + n], numbers[4 + n :]
-    return {"rows": np.arange(n), "cost": cost, "u": u, "v": v, "lower": lower, "upper": upper, "gap": gap}
 
 
 @dataclass(frozen=True)
