@@ -30,6 +30,11 @@ SUM_SLACK = 4 * UNIT_ROUNDOFF
 # Where float64 weights leave the cost itself open by `slack`, nothing below slack * 2**32 can be told to 9 digits.
 SLACK_SHARE = 2.0**32
 
+# Neither excuses an answer of which hardly a digit is known. Plan and potentials must agree within the part AGREED of
+# what the plan pays, or the part ROUNDED of the largest potential; and the slack must leave the cost known so well, or
+# the distance, its root, within the part FAINT of the longest one.
+AGREED, ROUNDED, FAINT = 2.0**-20, 2.0**-48, 2.0**-13
+
 
 # Terms that Python's own exact sum adds up as fast as vector operations.
 FEW = 500
@@ -113,9 +118,25 @@ def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
     if lower < 0 <= problem.cost.range()[0]:
         lower = 0.0
     scale = max(abs(lower), abs(upper))
-    if not lost:
-        scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * max(below, above))
+    slack = max(below, above)
+    if not lost and _agree(problem, flow, cost, dual, sums.largest) and _told(problem, cost, slack):
+        scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * slack)
     return Bounds(lower, upper, scale)
+
+
+def _agree(problem: TransportProblem, flow: Flow, cost: float, dual: float, largest: float) -> bool:
+    """Whether primal and dual value share their first digits, or all that roundings leave of them."""
+    apart = cost - dual - ROUNDED * largest
+    if apart <= AGREED * abs(cost):
+        return True
+    paid = np.abs(problem.cost.entries(flow.rows, flow.cols))  # their sum is larger where signs cancel
+    return bool(apart <= AGREED * float(flow.mass @ paid) / problem.total)
+
+
+def _told(problem: TransportProblem, cost: float, slack: float) -> bool:
+    """Whether weights that are off by roundings still tell the cost, or the distance to what the eye can see."""
+    low, high = problem.cost.range()
+    return slack <= AGREED * abs(cost) or (slack / (high - low)) ** (1 / problem.power) <= FAINT
 
 
 def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:
@@ -359,10 +380,12 @@ def certify_assignment(cost: GroundCost, cols: Array, v: Array) -> tuple[Array, 
     """
     if len(cols) < len(v):
         v = np.minimum(v, 0.0)
-    u = cost.row_transform(v)
-    entries = cost.entries(np.arange(len(cols)), cols)
+    u, rows = cost.row_transform(v), np.arange(len(cols))
+    entries = cost.entries(rows, cols)
     total = exact_sum(entries)
     dual = exact_sum(np.concatenate((u, v)))
     size = float(np.abs(u).sum() + np.abs(v).sum())
     lower, upper = (value + sign * SUM_SLACK * abs(value) for value, sign in ((dual, -1), (total, 1)))
-    return u, v, Bounds(lower, upper, max(abs(lower), abs(upper), POTENTIAL_SHARE * size))
+    lost = len(cols) * cost.absolute_error(rows, cols)
+    upper += lost
+    return u, v, Bounds(lower, upper, max(abs(lower), abs(upper), 0.0 if lost else POTENTIAL_SHARE * size))

@@ -48,6 +48,9 @@ DENSE_ENTRIES, SLICE_ENTRIES = 2**18, 2**26
 # Points of each side that tell the magnitude of a user's costs, and pairs that are asked for together.
 SAMPLE_SIDE, PAIRS_ASKED = 256, 256
 
+# An axis along which points differ by less than this part of the most adds nothing to their dimension.
+THIN = 2.0**-10
+
 # Up to here points in space are; beyond, boxes and blocks spare most pairs.
 CLOUD_ENTRIES = 2**23
 
@@ -335,6 +338,12 @@ class PointCost(_Blockwise):
     def line_orders(self) -> tuple[Array, Array]:
         """What sorts the rows and the columns by their first coordinate."""
         return np.argsort(self.x[:, 0]), np.argsort(self.y[:, 0])
+
+    @cached_property
+    def dimension(self) -> int:
+        """The number of axes along which points differ by more than the part THIN of the most."""
+        extent = np.maximum(*(side.max(axis=0) - side.min(axis=0) for side in (self.x, self.y)))
+        return int((extent > THIN * extent.max()).sum())
 
     @cached_property
     def _columns(self) -> Array:

@@ -201,7 +201,7 @@ def confidence_interval(
     value = float(many(np.arange(n)[None], np.arange(n, n + m)[None])[0])
     again = _in_threads(lambda part: many(part[:, :n], part[:, n:]), drawn, n_jobs, progress, "resamples")
     above, below = np.quantile(again, ((1 + level) / 2, (1 - level) / 2))
-    interval = (max(0.0, 2 * value - float(above)), 2 * value - float(below))
+    interval = (max(0.0, 2 * value - float(above)), max(0.0, 2 * value - float(below)))
     name = distance if isinstance(distance, str) else "a function"
     return Estimate(value, float(again.std(ddof=1)), interval, float(level), f"basic bootstrap of {name}")
 
@@ -216,18 +216,26 @@ def _count(value: Any, name: str) -> int:
 
 def _statistic(statistic: Any, both: Array, name: str = "statistic") -> Many:
     if callable(statistic):
-        return _one_by_one(statistic, both)
+        return _one_by_one(statistic, both, name)
     return STATISTICS[measures.option(statistic, name, STATISTICS)](both)
 
 
-def _one_by_one(statistic: Statistic, both: Array) -> Many:
-    return lambda first, second: np.array([float(statistic(both[i], both[j])) for i, j in zip(first, second)])
+def _one_by_one(statistic: Statistic, both: Array, name: str) -> Many:
+    def many(first: Array, second: Array) -> Array:
+        values = np.array([float(statistic(both[i], both[j])) for i, j in zip(first, second)])
+        if np.isnan(values).any():
+            raise ValueError(
+                f"`{name}` must be a function that returns numbers, but it returned nan. Handle such samples."
+            )
+        return values
+
+    return many
 
 
 def _wasserstein(both: Array) -> Many:
     distances = _distances(both)
     if both.shape[1] == 1 or distances is None:
-        return _one_by_one(wasserstein, both)
+        return _one_by_one(wasserstein, both, "wasserstein")
 
     def many(first: Array, second: Array) -> Array:
         costs = (distances[np.ix_(i, j)] for i, j in zip(first, second))
@@ -239,7 +247,7 @@ def _wasserstein(both: Array) -> Many:
 
 
 def _sliced(both: Array) -> Many:
-    return _one_by_one(lambda x, y: sliced_wasserstein(x, y, seed=0).value, both)
+    return _one_by_one(lambda x, y: sliced_wasserstein(x, y, seed=0).value, both, "sliced_wasserstein")
 
 
 def _energy(both: Array) -> Many:

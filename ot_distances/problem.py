@@ -247,7 +247,7 @@ class _Late:
         return known[name]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Transport(_Late):
     """An optimal transport plan together with the proof that it is one.
 
@@ -334,7 +334,7 @@ class Solved:
     batched: bool
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Assignment(_Late):
     """An optimal matching of rows to columns with its dual proof.
 

@@ -217,6 +217,19 @@ def test_a_ragged_batch_is_its_problems(rng):
         assert found.cost == pytest.approx(linear_assignment(cost).cost, rel=1e-12)
 
 
+@pytest.mark.parametrize("forbidden", [np.inf, -np.inf])
+def test_either_infinity_forbids_when_maximising(forbidden):
+    assert linear_assignment([[forbidden, 1], [1, 1]], maximize=True).cost == 2
+    assert linear_assignment([[forbidden, 1, 2], [1, 5, 3], [1, 2, 3]], maximize=True).cost == 8
+    with pytest.raises(ValueError, match="must allow a matching of 1 pairs"):
+        linear_assignment([[forbidden]], maximize=True)
+
+
+def test_one_forbidden_pair_is_no_matching():
+    with pytest.raises(ValueError, match="must allow a matching of 1 pairs"):
+        linear_assignment([[np.inf]])
+
+
 def test_forbidden_pairs_in_a_batch(rng):
     costs = rng.random((6, 7, 7))
     costs[2, 0, 1:] = np.inf

@@ -63,6 +63,12 @@ def test_equal_samples_are_as_ordinary_as_can_be(rng):
     assert two_sample_test(x, x, n_permutations=19).p_value == 1.0
 
 
+def test_an_interval_of_equal_samples_is_one(rng):
+    x = rng.normal(size=(8, 2))
+    low, high = confidence_interval(x, x, seed=0, n_resamples=30).interval
+    assert 0 <= low <= high
+
+
 def test_intervals_cover(rng):
     inside = 0
     for seed in range(20):
@@ -96,6 +102,11 @@ def test_progress_is_told_when_asked_for(rng, capsys):
         (lambda: two_sample_test([1.0], [2.0], statistic="nonsense"), ValueError, "`statistic` must be one of"),
         (lambda: two_sample_test([1.0], [2.0], n_permutations=1), ValueError, "`n_permutations` must be at least 2"),
         (lambda: two_sample_test([1.0], [2.0], n_permutations=9.5), TypeError, "`n_permutations` must be an integer"),
+        (
+            lambda: two_sample_test([1.0, 2.0], [2.0, 3.0], statistic=lambda x, y: np.nan),
+            ValueError,
+            "`statistic` must be a function that returns numbers, but it returned nan",
+        ),
         (lambda: confidence_interval([1.0], [2.0, 3.0]), ValueError, "`x` must hold at least 2 points"),
         (lambda: confidence_interval([1.0, 2.0], [2.0, 3.0], level=95), ValueError, "`level` must lie between 0 and 1"),
         (lambda: confidence_interval([1.0, 2.0], [2.0, 3.0], distance="x"), ValueError, "`distance` must be one of"),

@@ -15,6 +15,7 @@ from cases import METRICS, check_plan, check_potentials, point_sets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ot_distances import solve
 from ot_distances.certificate import certify
 from ot_distances.costs import PointCost
 from ot_distances.kernels import candidates, flow_auction, kd_tree, network_simplex
@@ -325,3 +326,23 @@ def test_breaking_cycles_leaves_a_forest_that_carries_the_same_masses(rng):
         assert node == -1
     np.testing.assert_array_equal(np.bincount(tails, mass, 40), np.bincount(rows, sent, 40))
     np.testing.assert_array_equal(np.bincount(heads, mass, 30), np.bincount(cols, sent, 30))
+
+
+def test_thin_clouds_are_taken_for_what_they_are(rng):
+    x, y = rng.normal(size=(2, 700, 6)) * [1, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6]
+    a = rng.dirichlet(np.ones(700))
+    assert solve(x, y, a).method == "multiscale"
+    assert solve(x * [1, 1e6, 1e6, 1e6, 1e6, 1e6], y, a).method == "network_simplex"
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("step", [1e-4, 1e-9, 1e-12])
+@pytest.mark.parametrize("few", [0, 3])
+def test_clouds_that_nearly_coincide_are_solved(rng, p, step, few):
+    x = rng.random((700, 2))
+    x[:few] = x[:1] + step * rng.random((few, 2))  # these may share their nearest points
+    y = x + step * rng.normal(size=(700, 2))
+    found = solve(x, y[rng.permutation(700)], p=p, method="multiscale")
+    assert found.cost == pytest.approx(solve(x, y, p=p, method="assignment").cost, rel=1e-9)
+    if few == 0:
+        assert found.upper - found.lower <= 1e-3 * found.cost

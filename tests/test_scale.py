@@ -10,6 +10,7 @@ import cases
 import naive
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 import ot_distances as ot
 
@@ -265,3 +266,43 @@ def test_orders_too_high_for_floats_are_measured_or_refused_but_never_wrong(p):
     except ot.NotConverged as refusal:
         assert refusal.lower == 0 or p * math.log(truth) >= math.log(refusal.lower)
         assert refusal.upper > 0
+
+
+@pytest.mark.parametrize("method", ["auto", "network_simplex", "lp"])
+def test_a_plan_that_the_potentials_cannot_tell_from_cheaper_ones_is_refused(method):
+    costs = [[1e-17, 1e18, 1e-13], [1e-15, 10, 1e-11], [1e-18, 1e-18, 1e9]]
+    try:
+        found = ot.solve_cost(costs, [3, 1, 3], [1, 3, 3], method=method).cost
+    except ot.NotConverged as refused:
+        assert refused.lower <= 3.01e-13 <= refused.upper
+    else:
+        assert found == pytest.approx(3.0100200000000003e-13, rel=1e-3)
+
+
+@pytest.mark.parametrize("span", [40, 60])
+def test_costs_over_many_decades_are_right_or_refused(span):
+    for seed in range(200):
+        costs = 10.0 ** np.random.default_rng(seed).uniform(-span / 2, span / 2, (10, 15))
+        all_masses = np.repeat(np.repeat(costs, 3, axis=0), 2, axis=1)
+        least = all_masses[linear_sum_assignment(all_masses)].sum() / 30
+        try:
+            found = ot.solve_cost(costs)
+        except ot.NotConverged as refused:
+            assert refused.lower <= least * (1 + 1e-12) and refused.upper >= least * (1 - 1e-12)
+        else:
+            assert found.cost == pytest.approx(least, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["1d", "network_simplex", "multiscale"])
+def test_weights_that_do_not_tell_a_high_order_are_refused(rng, method):
+    x, y = rng.normal(size=(2, 30, 1))
+    a, b = rng.dirichlet(np.ones(30), 2)
+    with pytest.raises(ot.NotConverged):
+        ot.wasserstein(x, y, a, b, p=50, method=method)
+
+
+def test_matched_costs_that_vanish_beside_others_are_refused():
+    for large in (1e200, 1e300):
+        with pytest.raises(ot.NotConverged) as caught:
+            ot.linear_assignment([[1 / large, large], [large, 3 / large]])
+        assert caught.value.lower <= 4 / large <= caught.value.upper

@@ -614,3 +614,9 @@ def test_plan_and_potentials_are_made_once_when_asked_for(rng):
         assert {tuple(f) for f in pool.map(lambda _: shared.f, range(16))} == {tuple(result.f)}
     with pytest.raises(AttributeError, match="'Transport' object has no attribute 'duals'"):
         result.duals  # noqa: B018
+
+
+def test_results_compare_by_identity():
+    one, other = (ot.solve([0.0, 1.0], [2.0, 3.0]) for _ in range(2))
+    assert one == one and one != other and len({one, other}) == 2
+    assert ot.linear_assignment([[1.0]]) != ot.linear_assignment([[1.0]])

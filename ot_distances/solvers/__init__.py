@@ -73,10 +73,11 @@ def _large_cloud(problem: TransportProblem) -> bool:
     n, m = problem.shape
     if isinstance(problem.cost, FunctionCost):
         return True
-    d = problem.cost.x.shape[1] if isinstance(problem.cost, PointCost) else 0
-    mended = problem.is_assignment or problem.start is not None
-    crossing = next(size for dimension, size in CROSSINGS[mended] if d <= dimension)
-    return n * m > crossing**2
+    crossings = CROSSINGS[problem.is_assignment or problem.start is not None]
+    if n * m <= crossings[0][1] ** 2:
+        return False
+    d = problem.cost.dimension if isinstance(problem.cost, PointCost) else 0
+    return n * m > next(size for dimension, size in crossings if d <= dimension) ** 2
 
 
 def _not_on_device(problem: TransportProblem) -> str | None:

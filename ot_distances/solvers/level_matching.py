@@ -142,6 +142,14 @@ class Assignment:
         self.v = np.minimum(self.v, self.cols.least)
         return self._close(self.graph())
 
+    def nearest_is_best(self) -> bool:
+        """Match each row to its cheapest column; False where two rows share one."""
+        nearest = self.rows.best[:, 0]
+        if len(np.unique(nearest)) < len(nearest):
+            return False
+        self.row_match[:], self.col_match[nearest] = nearest, np.arange(len(nearest))
+        return True
+
     def mend(self) -> bool:
         """The same from potentials and a matching (`spare`) that are nearly optimal."""
         rows, cols = self.rows.pairs()

@@ -190,7 +190,7 @@ def solve(market: Market, v: Array | None = None) -> str:
         market.col_of_row[:], market.row_of_col[:n] = np.arange(n), np.arange(n)
         market.u[:], market.v[:] = (0.0, market.survey.low) if n == m else (market.survey.low, 0.0)
         return CONSTANT
-    if n == m and _in_order(market):
+    if n == m and market.survey.finite and _in_order(market):
         return MONGE
     if v is not None:
         market.v[:] = v

@@ -29,6 +29,9 @@ COARSEST = 64
 # much. On more points the simplex slows down faster: there only where shortest paths gave up.
 MANY_BIDS, MANY_POINTS = 32, 20_000
 
+# Matched costs below this part of the largest potential drown in the roundings of these.
+DROWNED = 2.0**-20
+
 # Steps of eps in units of the spacing: on the way down, and on the finest level.
 COARSE_STEPS = (1.0, 0.1)
 FINE_STEPS = (1.0, 0.1, 0.01, 0.001)
@@ -178,6 +181,17 @@ class _Matching(_Descent):
     """All masses are equal: each level is an assignment problem, by auction while rows do not fight over columns."""
 
     rivalry = 0.0  # bids for each row at the level above
+
+    def run(self) -> None:
+        super().run()
+        x, y = self.pyramid.levels[0]
+        state = cast(Assignment | FlowLevel, self.state)
+        match = state.completed()
+        if y.costs(x.points, np.arange(len(x)), match).mean() < DROWNED * np.abs(state.v).max():
+            # The clouds nearly coincide, and potentials may be anything up to the spacing: begin anew from none.
+            again = Assignment(x, y, np.zeros(len(y)), match, warm=True)
+            if again.nearest_is_best() or again.mend():
+                self.state = again
 
     def warm(self, x: Cloud, y: Cloud, start: Flow) -> bool:
         match = np.arange(len(x))
