@@ -25,7 +25,15 @@ ROUTES = {
     "small": {},
     "middle": {"SMALL": 0},
     "lists": {"SMALL": 0, "MIDDLE": 0},
-    "close": {"SMALL": 0, "MIDDLE": 0, "HOPELESS": 1.1, "FREE": 1.1, "TRIAL": (0.01, 0.01), "PROMISING": -1.0},
+    "close": {
+        "SMALL": 0,
+        "MIDDLE": 0,
+        "HOPELESS": 1.1,
+        "FREE": 1.1,
+        "TRIAL": (0.01, 0.01),
+        "REST": 0,
+        "PROMISING": -1.0,
+    },
     "auction": {
         "SMALL": 0,
         "MIDDLE": 0,

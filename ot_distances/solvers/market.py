@@ -37,14 +37,14 @@ MIDDLE, DENSE_BIDS, DENSE_SQUARE, DENSE_WIDE, LOST = 640, 3, 80, 8, 0.75
 TIES, FEW, DENSE_FEW, TIED = 8, 0.04, 5, (2, 2)
 # On lists, FIRST_BIDS leave more than HOPELESS of the rows without a column, or BIDS more than FREE, on far-apart
 # clouds and the like. The searches may settle so many columns and read so many rows: TRIAL, which also brings the
-# lists up to date, TRIAL again, and LAST where hardly any row is left. If the second trial served more than PROMISING
-# of the free rows, the auction goes on from its prices. WIDE is all that the searches may do where n < m.
+# lists up to date, TRIAL again, and LAST where no more than REST rows are left. If the second trial served more than
+# PROMISING of the free rows, the auction goes on from its prices. WIDE is all that searches may do where n < m.
 FIRST_BIDS, BIDS, HOPELESS, FREE = 3, 10, 0.3, 0.15
-TRIAL, LAST, PROMISING, WIDE = (5, 2), (25, 10), 0.2, (40, 10)
+TRIAL, LAST, REST, PROMISING, WIDE = (5, 2), (25, 10), 45, 0.2, (40, 10)
 # The auction: first eps as a part of the spread of the costs, from column means and from prices close to optimal, its
 # fall from phase to phase, the last one as a part of spread / n, the part of the rows that a phase may leave free, and
 # the bids at which a phase is given up.
-COARSEST, CLOSE, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 400.0, 5.0, 16.0, 0.002, 60
+COARSEST, CLOSE, FALL, FINEST, LEFT, MOST_BIDS = 16.0, 160.0, 5.0, 16.0, 0.002, 60
 
 
 @dataclass
@@ -281,7 +281,7 @@ def _by_lists(market: Market, tied: bool) -> str:
         if lists.search(*TRIAL):
             return BY_LISTS
         left = int(np.count_nonzero(market.col_of_row < 0))
-        if left <= LEFT * n and lists.search(*LAST):
+        if left <= REST and lists.search(*LAST):
             return BY_LISTS
         close = free - left > PROMISING * free
     lists.match_tight(lists.scaled_auction(close=close))
