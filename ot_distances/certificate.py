@@ -35,7 +35,6 @@ SLACK_SHARE = 2.0**32
 # the distance, its root, within the part FAINT of the longest one.
 AGREED, ROUNDED, FAINT = 2.0**-20, 2.0**-48, 2.0**-13
 
-
 # Terms that Python's own exact sum adds up as fast as vector operations.
 FEW = 500
 
@@ -136,7 +135,7 @@ def _agree(problem: TransportProblem, flow: Flow, cost: float, dual: float, larg
 def _told(problem: TransportProblem, cost: float, slack: float) -> bool:
     """Whether weights that are off by roundings still tell the cost, or the distance to what the eye can see."""
     low, high = problem.cost.range()
-    return slack <= AGREED * abs(cost) or (slack / (high - low)) ** (1 / problem.power) <= FAINT
+    return slack <= max(AGREED * abs(cost), FAINT**problem.power * (high - low))
 
 
 def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:

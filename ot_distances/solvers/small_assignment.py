@@ -71,5 +71,8 @@ def match_small(costs: Array, sign: float, threads: int = 1) -> tuple[Array, Arr
             solve_many(costs, sign, first, min(first + step, count), SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
         )
 
+    firsts = range(0, count, step)
+    if threads == 1:  # to start a thread takes longer than a problem
+        return cols, numbers, max(map(work, firsts))
     with ThreadPoolExecutor(threads) as pool:
-        return cols, numbers, max(pool.map(work, range(0, count, step)))
+        return cols, numbers, max(pool.map(work, firsts))
