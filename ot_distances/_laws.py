@@ -13,6 +13,9 @@ import numpy as np
 
 from .problem import Array
 
+# Distributions of scipy that take many points along the last axis.
+AS_COLUMNS = {"scipy.dirichlet_frozen", "scipy.wishart_frozen", "scipy.invwishart_frozen"}
+
 
 @dataclass(frozen=True)
 class Law:
@@ -27,6 +30,7 @@ class Law:
     log_density: Callable[[Array], Array]
     draw: Callable[[int], Array]
     source: Any  # the user's object; a copy in double precision for torch
+    atoms: Array | None = None  # where a table has its masses
 
 
 def is_distribution(value: Any) -> bool:
@@ -37,17 +41,23 @@ def is_distribution(value: Any) -> bool:
 def law(source: Any, name: str) -> Law:
     """Any supported distribution object as a `Law`."""
     kind, arrays = type(source).__name__, "Pass its members one by one."
+    if hasattr(source, "freeze") and _is_table(source):
+        source = source()  # a table has all its parameters
     if any(c.__module__.startswith("torch.distributions") for c in type(source).__mro__):
         if tuple(source.batch_shape):
             raise ValueError(
                 f"`{name}` must be one distribution, but its batch shape is {tuple(source.batch_shape)}. {arrays}"
             )
-        return _torch_law(source)
+        result = _torch_law(source)
+        if np.isnan(result.draw(1)).any():
+            raise ValueError(f"`{name}` must have valid parameters, but its draws are nan.")
+        return result
     if hasattr(source, "freeze") or not (hasattr(source, "rvs") or hasattr(source, "sample")):
         raise TypeError(
             f"`{name}` must be a distribution with its parameters set, but it is {kind}. "
             "Set them: `scipy.stats.norm(loc, scale)`."
         )
+    _require_density(source, name)
     result = _scipy_law(source)
     if math.isnan(result.low) or math.isnan(result.high):
         raise ValueError(f"`{name}` must have valid parameters, but its support is [{result.low}, {result.high}].")
@@ -57,16 +67,38 @@ def law(source: Any, name: str) -> Law:
     return result
 
 
+def _is_table(dist: Any) -> bool:
+    """Whether a distribution of scipy was made from values or from a histogram."""
+    from scipy import stats
+
+    return hasattr(dist, "xk") or isinstance(dist, stats.rv_histogram)
+
+
+def _require_density(source: Any, name: str) -> None:
+    """A law on a plane has one on the plane alone: it cannot be compared with a law on the whole space."""
+    shape = getattr(source, "cov_object", getattr(source, "shape_info", None))
+    rank, d = getattr(shape, "rank", None), getattr(source, "dim", None)
+    if rank is not None and rank < d:
+        raise ValueError(
+            f"`{name}` must have a density, but its covariance has rank {rank} in {d} dimensions. "
+            "Drop coordinates that depend on others."
+        )
+
+
 def _scipy_law(source: Any) -> Law:
     frozen, univariate = hasattr(source, "dist"), hasattr(source, "support")
     key = f"scipy.{source.dist.name if frozen else type(source).__name__}"
     discrete = not hasattr(source, "logpdf") or any(c.__name__ == "DiscreteDistribution" for c in type(source).__mro__)
     density = source.logpmf if discrete else source.logpdf
     low, high = source.support() if univariate else (-math.inf, math.inf)
+    if key == "scipy.vonmises":  # once around
+        low, high = -math.pi, math.pi
+    table = getattr(source.dist, "xk", None) if frozen else None
 
     def log_density(x: Array) -> Array:
-        # dirichlet alone takes its points as columns, and wants sums of exactly 1
-        return np.asarray(density(x.T / x.T.sum(axis=0) if key == "scipy.dirichlet_frozen" else x))
+        if key in AS_COLUMNS:
+            x = np.moveaxis(x, 0, -1)
+        return np.asarray(density(x / x.sum(axis=0) if key == "scipy.dirichlet_frozen" else x))  # wants sums of 1
 
     def draw(n: int) -> Array:
         rng = np.random.default_rng(0)
@@ -82,6 +114,7 @@ def _scipy_law(source: Any) -> Law:
         log_density=log_density,
         draw=draw,
         source=source,
+        atoms=None if table is None else table + (low - np.min(table)),
     )
 
 
@@ -89,7 +122,7 @@ def _takes_log_of_density(dist: Any, discrete: bool) -> bool:
     """Whether a distribution of scipy has no log density of its own, so that it underflows; tables have exact zeros."""
     from scipy import stats
 
-    if isinstance(dist, stats.rv_histogram) or hasattr(dist, "xk"):
+    if _is_table(dist):
         return False
     if discrete:
         return type(dist)._logpmf is stats.rv_discrete._logpmf
@@ -103,17 +136,22 @@ def _torch_law(source: Any) -> Law:
     univariate = not source.event_shape
     support = getattr(twin.support, "base_constraint", twin.support) if univariate else twin.support
     ends = (0.0, 1.0) if support is torch.distributions.constraints.boolean else (-math.inf, math.inf)
+    if isinstance(twin, torch.distributions.VonMises):  # once around
+        ends = (-math.pi, math.pi)
 
     def log_density(x: Array) -> Array:
         points = torch.as_tensor(np.asarray(x, dtype=np.float64))
-        values = twin.log_prob(points)
-        return np.asarray(torch.where(support.check(points), values, -math.inf) if univariate else values)
+        if not univariate:
+            return np.asarray(twin.log_prob(points))
+        inside = support.check(points)  # a table has no rows for points outside
+        return np.asarray(torch.where(inside, twin.log_prob(torch.where(inside, points, within)), -math.inf))
 
     def draw(n: int) -> Array:
         with torch.random.fork_rng(devices=[]):  # the user's random state stays as it is
             torch.manual_seed(0)
             return np.asarray(twin.sample((n,)).double())
 
+    within = torch.as_tensor(draw(1))
     return Law(
         _family(f"torch.{type(source).__name__}", twin),
         discrete=support.is_discrete,

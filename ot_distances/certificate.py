@@ -338,12 +338,17 @@ def _whole(exponent: float) -> int:
     return round(max(-FAR, min(exponent, FAR)))
 
 
+def _looseness(exponent: float) -> float:
+    """The relative error of a factor 2**exponent that is no whole power: the exponent itself has been rounded."""
+    return (4 + abs(exponent)) * UNIT_ROUNDOFF
+
+
 def unscale(value: float, exponent: float, direction: int = 0) -> float:
     """value * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf."""
     whole = _whole(exponent)
     factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     if factor != 1 and direction:
-        value += direction * abs(value) * 4 * UNIT_ROUNDOFF
+        value += direction * abs(value) * _looseness(exponent)
     try:
         result = math.ldexp(value * factor, whole)
     except OverflowError:
@@ -362,7 +367,7 @@ def unscale_array(potential: Array, exponent: float) -> Array:
         if factor == 1:
             return np.ldexp(potential, whole)
         # A factor that is no power of two rounds: step back by it to stay feasible.
-        return np.ldexp(potential * factor - 4 * UNIT_ROUNDOFF * np.abs(potential).max(initial=0), whole)
+        return np.ldexp(potential * factor - _looseness(exponent) * np.abs(potential).max(initial=0), whole)
 
 
 def root(cost: float, exponent: float, power: float) -> float:

@@ -23,7 +23,7 @@ Statistic = Callable[[Array, Array], float]
 Many = Callable[[Array, Array], Array]  # of indices (B, n) and (B, m) into all points
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TestResult:
     """What a permutation test found.
 

@@ -42,7 +42,8 @@ def pairwise(
     """The matrix of distances between all measures, or from each of `measures` to each of `others`.
 
     Entry (i, j) is what ``distance`` says of ``measures[i]`` and ``others[j]``. Without `others` the matrix of a
-    symmetric distance is solved once for each unordered pair, and is symmetric to the last bit, with a diagonal of 0.
+    symmetric distance is solved once for each unordered pair, and is symmetric to the last bit, with a diagonal of 0;
+    a `metric` that is a function may be anything, so that it is asked of every pair both ways.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ def pairwise(
     right = left if others is None else _judged(others, "others", kind)
     _same_space(left, right)
     matrix = np.zeros((len(left), len(right)))
-    tasks = _tasks(left, right, kind, others is None)
+    within = others is None and not callable(options.get("metric"))  # a function is asked both ways, and of x and x
+    tasks = _tasks(left, right, kind, within)
     names = "measures", "measures" if others is None else "others"
     told = Progress(sum(len(rows) for rows, _ in tasks), "distances", progress)
 
@@ -108,7 +110,7 @@ def pairwise(
     try:
         for (rows, cols), values in zip(tasks, pool.map(solve, tasks)):
             matrix[rows, cols] = values
-            if others is None and kind.symmetric:
+            if within and kind.symmetric:
                 matrix[cols, rows] = values
     finally:
         pool.shutdown(cancel_futures=True)  # after an error nobody waits for the rest
@@ -213,7 +215,8 @@ def _points(value: Any, name: str) -> Measure:
 def _moments(value: Any, name: str) -> Measure:
     if not isinstance(value, tuple) or len(value) != 2:
         raise ValueError(f"`{name}` must be a tuple (mean, cov), but it is a {type(value).__name__}. Pass both.")
-    return tuple(gate.real_array(part, name) for part in value)
+    mean, cov = (gate.real_array(part, name) for part in value)
+    return np.atleast_1d(mean), cov
 
 
 def _vector(value: Any, name: str) -> Measure:

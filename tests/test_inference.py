@@ -115,3 +115,11 @@ def test_progress_is_told_when_asked_for(rng, capsys):
 def test_bad_input_is_named(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_a_test_result_is_equal_to_itself_alone(rng):
+    x, y = rng.normal(size=(2, 5))
+    result, again = (two_sample_test(x, y, n_permutations=9, seed=0) for _ in range(2))
+    assert result == result
+    assert result != again
+    assert len({result, again}) == 2

@@ -11,6 +11,7 @@ import pytest
 import ot_distances as ot
 from ot_distances import pairwise
 from ot_distances.pairwise import DISTANCES, SMALL, STACK
+from ot_distances.problem import Array
 
 # Of a measure of each kind, the arguments that the distance takes.
 POINTS = ("wasserstein", "sliced_wasserstein")
@@ -110,6 +111,21 @@ def test_sliced_distances_share_their_directions(rng: np.random.Generator) -> No
     x, z, v = rng.normal(size=(5, 2)), rng.normal(size=(5, 2)), np.array([2.0, 1.0])
     found = pairwise([x, z], [x + v, z + v], distance="sliced_wasserstein", n_projections=8)
     assert found[0, 0] == pytest.approx(found[1, 1], rel=1e-12)
+
+
+def test_a_metric_function_need_not_be_symmetric(rng: np.random.Generator) -> None:
+    def uphill(x: Array, y: Array) -> Array:
+        return np.maximum(y[None, :, 0] - x[:, None, 0], 0) + 1
+
+    clouds = list(rng.normal(size=(4, 5, 1)))
+    expected = [[ot.wasserstein(x, y, metric=uphill) for y in clouds] for x in clouds]
+    np.testing.assert_array_equal(ot.pairwise(clouds, metric=uphill), expected)
+
+
+def test_gaussians_on_the_line_are_pairs_of_numbers() -> None:
+    np.testing.assert_array_equal(
+        ot.pairwise([(0.0, 1.0), (3.0, 25.0)], distance="gaussian_wasserstein"), [[0.0, 5.0], [5.0, 0.0]]
+    )
 
 
 def test_progress_is_said_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ plan stays, and the certificate holds."""
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import cases
@@ -306,3 +307,14 @@ def test_matched_costs_that_vanish_beside_others_are_refused():
         with pytest.raises(ot.NotConverged) as caught:
             ot.linear_assignment([[1 / large, large], [large, 3 / large]])
         assert caught.value.lower <= 4 / large <= caught.value.upper
+
+
+@pytest.mark.parametrize("exponent", [-300, -77, -40, 40, 77, 200])
+def test_bounds_hold_where_the_order_is_no_fraction(exponent):
+    """The unit of the cost is then 2**(shift * p), whose exponent has itself been rounded."""
+    move, p = math.ldexp(3.0, exponent), math.pi
+    result = ot.solve([[0.0]], [[move]], p=p)
+    with localcontext(prec=50):
+        truth = Decimal(move) ** Decimal(p)
+        assert Decimal(result.lower) <= truth <= Decimal(result.upper)
+        assert Decimal(result.f[0]) + Decimal(result.g[0]) <= truth
