@@ -328,6 +328,34 @@ def test_breaking_cycles_leaves_a_forest_that_carries_the_same_masses(rng):
     np.testing.assert_array_equal(np.bincount(heads, mass, 30), np.bincount(cols, sent, 30))
 
 
+def test_a_tree_in_preorder_has_each_subtree_in_one_run_and_goes_back(rng):
+    nodes, kernel = 200, network_simplex
+    tree = np.zeros((nodes, kernel.FIELDS), np.int64)
+    name = rng.permutation(nodes)
+    tree[name[0], kernel.PARENT] = -1
+    for k in range(1, nodes):
+        tree[name[k], kernel.PARENT] = name[rng.integers(k)]
+    tree[:, kernel.FLOW] = rng.integers(9, size=nodes)
+    potential = rng.integers(-9, 9, size=nodes)
+    now = tree, np.arange(nodes, dtype=np.int32), potential
+    arranged, at, moved = after = tuple(map(np.empty_like, now))
+    place, below, order = np.empty((3, nodes), np.int32)
+    kernel.arrange(*now, *after, place, below, np.empty((nodes, kernel.SPOT), np.int32), order)
+    np.testing.assert_array_equal(place[at], np.arange(nodes))
+    np.testing.assert_array_equal(moved, (potential - potential[name[0]])[at])
+    parents = arranged[:, kernel.PARENT]
+    for k in range(nodes):
+        inside = np.arange(nodes) == k
+        for j in range(k + 1, nodes):
+            inside[j] = inside[parents[j]]
+        assert (np.flatnonzero(inside) == np.arange(k, k + below[k])).all()
+        children = below[parents == k]
+        assert not len(children) or children[0] == children.max()
+    back = np.zeros_like(tree)
+    kernel.put_back(arranged, at, back)
+    np.testing.assert_array_equal(back[:, : kernel.MARK], tree[:, : kernel.MARK])
+
+
 def test_thin_clouds_are_taken_for_what_they_are(rng):
     x, y = rng.normal(size=(2, 700, 6)) * [1, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6]
     a = rng.dirichlet(np.ones(700))

@@ -7,7 +7,8 @@ With the leaving arc chosen as the last one that blocks the cycle, this excludes
 
 A pivot moves the potentials of a whole side of the tree, thousands of nodes where the cycle has a hundred. So they are
 left as they are: in a batch of pivots the tree, as it stood at the start, falls into fragments, one more with each,
-and a fragment moves as one. A node knows its fragment by its place in preorder: fragments are runs of places.
+and a fragment moves as one. For a batch the nodes are put in preorder, the largest subtree of each first: a cycle of a
+thousand nodes then lies in memory step by step, and fragments are runs of places.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-PARENT, FLOW, COST, MARK = 0, 1, 2, 3
-FIELDS = 4  # half a cache line
+PARENT, FLOW, MARK = 0, 1, 2
+FIELDS = 3
 
 NODE, NEXT, OWNER = 0, 1, 2  # fields of a link
+PLACE, SIZE, HEAVY, FREE = 0, 1, 2, 3  # and of a spot in preorder: its own, its subtree's, its heaviest child's
+SPOT = 4
 
 # Arcs that enter in one go are violated at least so much, relative to the worst: else they take many pivots back.
 SHARE = 0.3
@@ -27,18 +30,18 @@ OPTIMAL, WORKING = 0, 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reroot(tree, top, parent, flow, cost, last):
+def reroot(tree, top, parent, flow, last):
     """Hang the part of the tree below `last` under `parent` by its node `top`, turning the path between them around.
 
     With `last` -1 it is the whole tree of `top`; with `parent` -1 `top` becomes its root.
     """
     node = top
     while True:
-        above, old_flow, old_cost = tree[node, PARENT], tree[node, FLOW], tree[node, COST]
-        tree[node, PARENT], tree[node, FLOW], tree[node, COST] = parent, flow, cost
+        above, old_flow = tree[node, PARENT], tree[node, FLOW]
+        tree[node, PARENT], tree[node, FLOW] = parent, flow
         if node == last or above < 0:
             return
-        node, parent, flow, cost = above, node, old_flow, old_cost
+        node, parent, flow = above, node, old_flow
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -72,7 +75,7 @@ def connect(col_start, col_rows, col_costs, limits, tree, root, tops, begin, mem
         if tops[i] != reached:
             queue[filled] = tops[i]
             _join(tops, begin, members, tops[i], reached)
-            reroot(tree, i, root, 0, 0, -1)
+            reroot(tree, i, root, 0, -1)
             filled = _reach(
                 col_start, col_rows, col_costs, np.inf, tree, tops, begin, members, queue, filled, filled + 1
             )
@@ -96,7 +99,7 @@ def _reach(col_start, col_rows, col_costs, limit, tree, tops, begin, members, qu
                     queue[filled] = tops[i]
                     filled += 1
                     _join(tops, begin, members, tops[i], reached)
-                    reroot(tree, i, column, 0, 0, -1)
+                    reroot(tree, i, column, 0, -1)
     return filled
 
 
@@ -107,39 +110,65 @@ def _join(tops, begin, members, top, reached):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def preorder(tree, order, at, place, below):
-    """Fill `at` with the nodes in preorder and `order` with the nodes, parents first (which is faster to walk);
-    `place` with the places of the nodes in preorder, `below` with the sizes of their subtrees."""
-    # Leaves first: `at` counts for how many children a node still waits, `place` holds its parent until it is placed.
-    nodes, waiting = tree.shape[0], at
+def preorder(tree, spots, order):
+    """Fill `order` with the nodes, parents first, and `spots` with their places in preorder, the largest subtree of
+    each first, and the sizes of their subtrees."""
+    # Leaves first: FREE counts for how many children a node still waits.
+    nodes = tree.shape[0]
     for node in range(nodes):
-        waiting[node], below[node] = 0, 1
+        spots[node, FREE], spots[node, SIZE], spots[node, HEAVY] = 0, 1, 0
     for node in range(nodes):
-        place[node] = tree[node, PARENT]
-        if place[node] >= 0:
-            waiting[place[node]] += 1
-    free = nodes
+        if tree[node, PARENT] >= 0:
+            spots[tree[node, PARENT], FREE] += 1
+    rest = nodes
     for leaf in range(nodes):
         node = leaf
-        while node >= 0 and waiting[node] == 0:
-            waiting[node] = -1
-            free -= 1
-            order[free] = node
-            parent = place[node]
+        while node >= 0 and spots[node, FREE] == 0:
+            spots[node, FREE] = -1
+            rest -= 1
+            order[rest] = node
+            parent = tree[node, PARENT]
             if parent >= 0:
-                below[parent] += below[node]
-                waiting[parent] -= 1
+                spots[parent, SIZE] += spots[node, SIZE]
+                spots[parent, FREE] -= 1
+                spots[parent, HEAVY] = max(spots[parent, HEAVY], spots[node, SIZE])
             node = parent
-    # A node leaves its first free place to the next child.
+    # A node leaves its first place to the first child of most nodes, and the first free one behind it to the next one.
     for node in order:
-        parent, free = place[node], 0
+        parent, place = tree[node, PARENT], 0
         if parent >= 0:
-            free = place[parent]
-            place[parent] += below[node]
-        place[node] = free + 1
-    for node in range(nodes):
-        place[node] -= below[node]
-        at[place[node]] = node
+            place = spots[parent, PLACE] + 1
+            if spots[node, SIZE] == spots[parent, HEAVY]:
+                spots[parent, HEAVY] = -1
+            else:
+                place = spots[parent, FREE]
+                spots[parent, FREE] += spots[node, SIZE]
+        spots[node, PLACE] = place
+        spots[node, FREE] = place + 1 + spots[node, HEAVY]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def arrange(tree, at, potential, new_tree, new_at, new_potential, place, below, spots, order):
+    """Put the nodes in preorder: in row k of `tree` lies node at[k], and place[at[k]] = k. The root's potential is 0.
+
+    Fills what begins with `new`, `place`, and `below` with the sizes of subtrees; uses `spots` and `order`.
+    """
+    preorder(tree, spots, order)
+    root = potential[order[0]]
+    for k in range(tree.shape[0]):
+        to, parent = spots[k, PLACE], tree[k, PARENT]
+        new_tree[to, PARENT] = spots[parent, PLACE] if parent >= 0 else -1
+        new_tree[to, FLOW], new_tree[to, MARK] = tree[k, FLOW], tree[k, MARK]
+        new_at[to], new_potential[to], below[to] = at[k], potential[k] - root, spots[k, SIZE]
+        place[at[k]] = to
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def put_back(arranged, at, tree):
+    """Fill the parents and flows of `tree` from what `arrange` made of it."""
+    for k in range(arranged.shape[0]):
+        tree[at[k], PARENT] = at[arranged[k, PARENT]] if arranged[k, PARENT] >= 0 else -1
+        tree[at[k], FLOW] = arranged[k, FLOW]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -151,17 +180,17 @@ def settle(tree, order, up_cost, potential):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _violated(start, heads, costs, potential, row, arcs, found):
+def _violated(start, heads, costs, potential, place, row, arcs, found):
     """List the most violated arc of each row from `row` on, (row, arc, reduced cost), up to `arcs` arcs on.
 
     Returns the row after the last, and the number of arcs listed.
     """
     n = start.shape[0] - 1
-    count, stop = 0, start[row] + arcs
+    count, stop, spot = 0, start[row] + arcs, place[n:]
     while row < n and start[row] < stop:
-        f, best, arc = potential[row], 0, -1
+        f, best, arc = potential[place[row]], 0, -1
         for e in range(start[row], start[row + 1]):
-            reduced = costs[e] - f - potential[n + heads[e]]
+            reduced = costs[e] - f + potential[np.uint32(spot[np.uint64(heads[e])])]
             if reduced < best:
                 best, arc = reduced, e
         if arc >= 0:
@@ -202,7 +231,7 @@ def _break(runs, count, place):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _split(runs, count, links, first, place, old, new, begin, end):
+def _split(runs, count, links, first, old, new, begin, end):
     """Make what fragment `old` has in places begin ... end - 1 the fragment `new`; returns the number of runs."""
     count = _break(runs, _break(runs, count, begin), end)
     t = _run(runs, count, begin)
@@ -214,7 +243,7 @@ def _split(runs, count, links, first, place, old, new, begin, end):
     first[old] = first[new] = -1
     while link >= 0:
         after = links[link, NEXT]
-        owner = new if begin <= place[links[link, NODE]] < end else old
+        owner = new if begin <= links[link, NODE] < end else old
         links[link, NEXT], links[link, OWNER], first[owner] = first[owner], owner, link
         link = after
     return count
@@ -274,31 +303,28 @@ def _apex(tree, i, j, mark):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _send(tree, n, i, j, apex):
+def _send(tree, i, j, apex):
     """Send along the cycle that the arc (i, j) closes all that it can carry: (the flow, child of the leaving arc,
     whether this lies between i and the apex). The last blocking arc leaves, as the cycle runs from the apex down to i,
-    over the new arc, and up from j."""
+    over the new arc, and up from j. On the way up from either end every other arc, the first among them, loses flow."""
     flow = np.iinfo(np.int64).max
     leaving, by_row = -1, True
-    node = i
+    node, loses = i, True
     while node != apex:
-        if node < n and tree[node, FLOW] < flow:
+        if loses and tree[node, FLOW] < flow:
             flow, leaving = tree[node, FLOW], node
-        node = tree[node, PARENT]
-    node = j
+        node, loses = tree[node, PARENT], not loses
+    node, loses = j, True
     while node != apex:
-        if node >= n and tree[node, FLOW] <= flow:
+        if loses and tree[node, FLOW] <= flow:
             flow, leaving, by_row = tree[node, FLOW], node, False
-        node = tree[node, PARENT]
+        node, loses = tree[node, PARENT], not loses
     if flow > 0:
-        node = i
-        while node != apex:
-            tree[node, FLOW] += -flow if node < n else flow
-            node = tree[node, PARENT]
-        node = j
-        while node != apex:
-            tree[node, FLOW] += flow if node < n else -flow
-            node = tree[node, PARENT]
+        for end in (i, j):
+            node, change = end, -flow
+            while node != apex:
+                tree[node, FLOW] += change
+                node, change = tree[node, PARENT], -change
     return flow, leaving, by_row
 
 
@@ -318,12 +344,12 @@ def plant(n, tails, heads, sent, tree, tops, size):
         one, other = _top(tops, i), _top(tops, j)
         if one == other:
             mark += 2
-            flow, leaving, by_row = _send(tree, n, i, j, _apex(tree, i, j, mark))
+            flow, leaving, by_row = _send(tree, i, j, _apex(tree, i, j, mark))
             child, parent = (i, j) if by_row else (j, i)
-            reroot(tree, child, parent, sent[e] + flow, 0, leaving)
+            reroot(tree, child, parent, sent[e] + flow, leaving)
             continue
         smaller, larger, child, parent = (one, other, i, j) if size[one] < size[other] else (other, one, j, i)
-        reroot(tree, child, parent, sent[e], 0, -1)
+        reroot(tree, child, parent, sent[e], -1)
         tops[smaller] = larger
         size[larger] += size[smaller]
     for node in range(tree.shape[0]):
@@ -341,19 +367,20 @@ def _top(tops, node):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _settled(n, at, runs, count, shift, fragments, potential):
+def _settled(runs, count, shift, fragments, potential):
     """Add the shifts of the fragments to the potentials, but for what all may share, and set them to 0."""
     longest, base = 0, 0  # the shift of the longest run, which then stays as it is
     for t in range(count):
-        length = (runs[t + 1, 0] if t + 1 < count else at.shape[0]) - runs[t, 0]
+        length = (runs[t + 1, 0] if t + 1 < count else potential.shape[0]) - runs[t, 0]
         if length > longest:
             longest, base = length, shift[runs[t, 1]]
     for t in range(count):
         delta = shift[runs[t, 1]] - base
         if delta != 0:
-            end = runs[t + 1, 0] if t + 1 < count else at.shape[0]
-            for place in range(runs[t, 0], end):
-                potential[at[place]] += delta if at[place] < n else -delta
+            end = runs[t + 1, 0] if t + 1 < count else potential.shape[0]
+            run = potential[runs[t, 0] : end]
+            for k in range(run.shape[0]):
+                run[k] += delta
     for fragment in range(fragments):
         shift[fragment] = 0
 
@@ -383,39 +410,40 @@ def workspace(limit: int, n: int) -> tuple[np.ndarray, ...]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pivots(tree, start, heads, costs, potential, at, place, below, work, block, cursor):
+def pivots(tree, start, heads, costs, potential, place, below, work, block, cursor):
     """Pivot until no arc is violated, or as often as the `workspace` allows; returns OPTIMAL or WORKING.
 
-    Row i has the arcs start[i] : start[i + 1]. Rows are read on from cursor[0] in blocks of `block` arcs. Of each row
-    the most violated arc enters, the worst of the block first, while violated by at least SHARE of that. `at`, `place`
-    and `below` are those of `preorder`. Modifies `tree`, `potential` and `cursor`, whose field 1 counts marks.
+    The tree is one that `arrange` has put in order, with `place` and `below`. Potentials are in its order, those of
+    columns with the other sign: a part of the tree moves by one number. Row i has the arcs start[i] : start[i + 1].
+    Rows are read on from cursor[0] in blocks of `block` arcs. Of each row the most violated arc enters, the worst of
+    the block first, while violated by at least SHARE of that. Modifies `tree`, `potential` and `cursor`, whose field 1
+    counts marks.
     """
     n = start.shape[0] - 1
     runs, links, first, shift, queue, found = work
     count, runs[0, 0], runs[0, 1], first[0], shift[0] = 1, 0, 0, -1, 0
     fragments, entered, seen, limit = 1, 0, 0, len(shift) - 1
     while seen < n and entered < limit:
-        last, violated = _violated(start, heads, costs, potential, cursor[0], block, found)
+        last, violated = _violated(start, heads, costs, potential, place, cursor[0], block, found)
         seen = seen + last - cursor[0] if violated == 0 else 0
         cursor[0] = last if last < n else 0
         _sort(found, violated)
         for q in range(violated):
             if found[q, 2] > SHARE * found[0, 2] or entered == limit:
                 break
-            i, j, cost = found[q, 0], n + heads[found[q, 1]], costs[found[q, 1]]
-            one, other = _fragment(runs, count, place[i]), _fragment(runs, count, place[j])
+            i, j = np.int64(place[found[q, 0]]), np.int64(place[n + heads[found[q, 1]]])
+            one, other = _fragment(runs, count, i), _fragment(runs, count, j)
             reduced = found[q, 2] - shift[one] + shift[other]
             if reduced > SHARE * found[0, 2]:
                 continue
             cursor[1] += 2
-            flow, leaving, by_row = _send(tree, n, i, j, _apex(tree, i, j, cursor[1]))
+            flow, leaving, by_row = _send(tree, i, j, _apex(tree, i, j, cursor[1]))
             # Cut the tree at the leaving arc.
             upper = tree[leaving, PARENT]
-            one, other = _fragment(runs, count, place[leaving]), _fragment(runs, count, place[upper])
+            one, other = _fragment(runs, count, leaving), _fragment(runs, count, upper)
             if one == other:
-                lower = leaving if place[leaving] > place[upper] else upper
-                end = place[lower] + below[lower]
-                count = _split(runs, count, links, first, place, one, fragments, place[lower], end)
+                lower = max(leaving, upper)
+                count = _split(runs, count, links, first, one, fragments, lower, lower + below[lower])
                 shift[fragments] = shift[one]
                 fragments += 1
             else:
@@ -423,12 +451,12 @@ def pivots(tree, start, heads, costs, potential, at, place, below, work, block, 
                 _remove(links, first, upper, leaving, other)
             # Shift the side that is cut off, and hang it at the new arc.
             top, parent = (i, j) if by_row else (j, i)
-            one, other = _fragment(runs, count, place[top]), _fragment(runs, count, place[parent])
+            one, other = _fragment(runs, count, top), _fragment(runs, count, parent)
             _move(links, first, one, reduced if by_row else -reduced, shift, queue)
             _add(links, first, 2 * entered, top, one)
             _add(links, first, 2 * entered + 1, parent, other)
-            reroot(tree, top, parent, flow, cost, leaving)
+            reroot(tree, top, parent, flow, leaving)
             entered += 1
         if violated > 0:
-            _settled(n, at, runs, count, shift, fragments, potential)
+            _settled(runs, count, shift, fragments, potential)
     return OPTIMAL if seen >= n else WORKING

@@ -18,6 +18,9 @@ BATCH, BLOCK = 3, 6
 # beyond that cannot matter yet. Potentials, sums of costs, have room up to 2**63 / GRID = 2**23 times the largest.
 GRID, CAP = 2.0**40, 2.0**10
 
+# A tree in some order, what lies where in it, and potentials.
+_Ordered = tuple[Array, Array, Array]
+
 
 def tree_arcs(tree: Array, n: int) -> tuple[Array, Array, Array]:
     """(rows, cols, children) of the arcs of the basis."""
@@ -35,8 +38,8 @@ def tree_potential(tree: Array, n: int, cost_of: Callable[[Array, Array], Array]
     rows, cols, child = tree_arcs(tree, n)
     up_cost, potential = np.zeros(len(tree)), np.zeros(len(tree))
     up_cost[child] = cost_of(rows, cols)
-    order, *others = (np.empty(len(tree), np.int64) for _ in range(4))
-    kernel.preorder(tree, order, *others)
+    order = np.empty(len(tree), np.int32)
+    kernel.preorder(tree, np.empty((len(tree), kernel.SPOT), np.int32), order)
     kernel.settle(tree, order, up_cost, potential)
     return potential
 
@@ -86,7 +89,7 @@ def starting_tree(
     tree[:, kernel.PARENT] = tree[:, kernel.MARK] = -1
     kernel.plant(n, rows, cols, mass, tree, *np.empty((2, n + m), np.int64))
     root = n
-    kernel.reroot(tree, root, -1, 0, 0, -1)
+    kernel.reroot(tree, root, -1, 0, -1)
     _join(tree, root, n, arcs)
     return tree
 
@@ -143,12 +146,10 @@ def pivot_to_optimum(
 
     n, nodes = len(start) - 1, len(tree)
     tails = np.repeat(np.arange(n), np.diff(start))
-    order, at, place, below = (np.empty(nodes, np.int64) for _ in range(4))
-    work = kernel.workspace(BATCH * math.isqrt(nodes), n)
-    block, cursor = BLOCK * math.isqrt(len(costs)), np.zeros(2, np.int64)
-    tree[:, kernel.MARK] = -1
+    work, block = kernel.workspace(BATCH * math.isqrt(nodes), n), BLOCK * math.isqrt(len(costs))
+    place, below, order = np.empty((3, nodes), np.int32)
+    spots, cursor = np.empty((nodes, kernel.SPOT), np.int32), np.zeros(2, np.int64)
     worst = math.inf
-    kernel.preorder(tree, order, at, place, below)
     while True:
         potential = tree_potential(tree, n, cost_of)
         reduced = costs - potential[tails] - potential[n + heads]
@@ -157,14 +158,21 @@ def pivot_to_optimum(
             return potential
         top = 2.0 ** math.ceil(math.log2(worst * CAP))
         rounded = np.rint(np.minimum(reduced, top) * (GRID / top)).astype(np.int64)
-        tree[:, kernel.COST] = 0
-        at_zero = np.zeros(nodes, np.int64)
+        now: _Ordered = tree.copy(), np.arange(nodes, dtype=np.int32), np.zeros(nodes, np.int64)
+        now[0][:, kernel.MARK], cursor[1] = -1, 0
+        other: _Ordered = np.empty_like(now[0]), np.empty_like(now[1]), np.empty_like(now[2])
         status = kernel.WORKING
-        while status == kernel.WORKING:
-            status = kernel.pivots(tree, start, heads, rounded, at_zero, at, place, below, work, block, cursor)
-            check()
-            kernel.preorder(tree, order, at, place, below)
-            kernel.settle(tree, order, tree[:, kernel.COST], at_zero)
+        try:
+            while status == kernel.WORKING:
+                kernel.arrange(*now, *other, place, below, spots, order)
+                now, other = other, now
+                arranged, _, moved = now
+                status = kernel.pivots(
+                    arranged, start, heads, rounded, moved, place, below, work, block, cursor
+                )  # fmt: skip
+                check()
+        finally:
+            kernel.put_back(*now[:2], tree)
 
 
 def north_west(row_left: Array, col_left: Array) -> tuple[Array, Array]:
