@@ -172,6 +172,7 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
                 "Draw more" + (", or pass a smaller `k`." if method == "knn" else ".")
             )
     row = DIVERGENCES[name]
+    x, y = measures.in_units(x, y)[1]  # no divergence knows the unit of length
     k = max(int(k), math.isqrt(min(len(x), len(y)))) if row.of_ratio else int(k)
     at_x, at_y = METHODS[method](x, y, k, np.random.default_rng(seed))
     first, second = row.at_x(at_x), row.at_y(at_y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -168,8 +169,8 @@ def confidence_interval(
     Notes
     -----
     The distance between samples lies above that between their laws, by an amount of the order n**(-1/d), and resamples
-    lie above it in the same way: the interval reaches below the value for that. It is meant for laws that differ; where
-    they may be one and the same, use :func:`two_sample_test`.
+    lie above it in the same way: the interval reaches below the value for that, and above it no less than to the value
+    itself. It is meant for laws that differ; where they may be one and the same, use :func:`two_sample_test`.
 
     References
     ----------
@@ -201,7 +202,7 @@ def confidence_interval(
     value = float(many(np.arange(n)[None], np.arange(n, n + m)[None])[0])
     again = _in_threads(lambda part: many(part[:, :n], part[:, n:]), drawn, n_jobs, progress, "resamples")
     above, below = np.quantile(again, ((1 + level) / 2, (1 - level) / 2))
-    interval = (max(0.0, 2 * value - float(above)), max(0.0, 2 * value - float(below)))
+    interval = (max(0.0, min(value, 2 * value - float(above))), max(value, 2 * value - float(below)))
     name = distance if isinstance(distance, str) else "a function"
     return Estimate(value, float(again.std(ddof=1)), interval, float(level), f"basic bootstrap of {name}")
 
@@ -217,17 +218,21 @@ def _count(value: Any, name: str) -> int:
 def _statistic(statistic: Any, both: Array, name: str = "statistic") -> Many:
     if callable(statistic):
         return _one_by_one(statistic, both, name)
-    return STATISTICS[measures.option(statistic, name, STATISTICS)](both)
+    shift, (both,) = measures.in_units(both)
+    many = STATISTICS[measures.option(statistic, name, STATISTICS)](both)
+    # The energy distance is the root of a length, the others are lengths.
+    return lambda first, second: np.ldexp(many(first, second), shift // 2 if statistic == "energy" else shift)
 
 
 def _one_by_one(statistic: Statistic, both: Array, name: str) -> Many:
     def many(first: Array, second: Array) -> Array:
-        values = np.array([float(statistic(both[i], both[j])) for i, j in zip(first, second)])
-        if np.isnan(values).any():
-            raise ValueError(
-                f"`{name}` must be a function that returns numbers, but it returned nan. Handle such samples."
-            )
-        return values
+        returned = [statistic(both[i], both[j]) for i, j in zip(first, second)]
+        for value in returned:
+            if np.ndim(value) != 0 or isinstance(value, (str, bytes)) or math.isnan(value):
+                raise ValueError(
+                    f"`{name}` must be a function that returns numbers, but it returned {value!r}. Handle such samples."
+                )
+        return np.array(returned, dtype=np.float64)
 
     return many
 

@@ -83,6 +83,13 @@ def resident_points(array: Any, name: str, ndim: int = 2) -> Any:
     return array
 
 
+def in_units(*sides: Array) -> tuple[int, list[Array]]:
+    """An even binary exponent, and the sides in that unit: coordinates of at most 1, whose squares stay floats."""
+    shift = math.frexp(max(float(np.abs(side).max()) for side in sides))[1]
+    shift += shift % 2
+    return shift, [np.ldexp(side, -shift) for side in sides]
+
+
 def same_dimension(x: Array, y: Array) -> None:
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(

@@ -91,6 +91,14 @@ def test_neighbours_are_as_many_as_the_ratio_needs():
     assert tv_from_samples(x, y, k=50).method == "knn, k = 50"
 
 
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**1000])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_unit_of_length_does_not_matter(method, scale):
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 2))
+    plain, scaled = (kl_from_samples(s * x, s * y, method=method, seed=0) for s in (1.0, scale))
+    assert scaled == plain
+
+
 def test_seeds_repeat_themselves():
     rng = np.random.default_rng(7)
     x, y = rng.normal(size=100), rng.normal(1, 1, size=100)

@@ -123,3 +123,25 @@ def test_a_test_result_is_equal_to_itself_alone(rng):
     assert result == result
     assert result != again
     assert len({result, again}) == 2
+
+
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**900])
+@pytest.mark.parametrize("name", sorted(STATISTICS))
+def test_the_unit_of_length_does_not_matter(rng, name, scale):
+    x, y = rng.normal(size=(2, 12, 2))
+    plain, scaled = (two_sample_test(s * x, s * y, statistic=name, n_permutations=9, seed=0) for s in (1.0, scale))
+    factor = np.sqrt(scale) if name == "energy" else scale
+    np.testing.assert_allclose(scaled.null_distribution, factor * plain.null_distribution, rtol=1e-12)
+    assert (scaled.p_value, scaled.statistic) == (plain.p_value, pytest.approx(factor * plain.statistic, abs=0))
+
+
+@pytest.mark.parametrize("name", sorted(STATISTICS))
+def test_the_interval_holds_the_value(rng, name):
+    found = confidence_interval(*rng.normal(size=(2, 20)), distance=name, n_resamples=20, seed=1)
+    assert found.interval[0] <= found.value <= found.interval[1]
+
+
+@pytest.mark.parametrize("returned", ["a", np.ones(3), np.nan])
+def test_a_statistic_that_is_no_number_is_refused(rng, returned):
+    with pytest.raises(ValueError, match=r"^`statistic` must be a function that returns numbers, but it returned "):
+        two_sample_test([1.0, 2.0], [3.0], statistic=lambda x, y: returned, n_permutations=9)
