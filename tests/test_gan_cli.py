@@ -127,7 +127,7 @@ def test_what_cannot_be_run_is_said_in_one_line(tmp_path: Path, capsys: pytest.C
     capsys.readouterr()
     assert sentence_of(capsys, "train", "--steps", 1, "--out", out, *TINY).startswith("`out` must be a new folder")
     assert sentence_of(capsys, "resume", out, "--until", 0).startswith("`until` must be at least the 1 steps made")
-    wrongs = ["train --objective gan", f"resume {out}", "train --shape 8,8", "nothing"]
+    wrongs = ["train --objective gan", f"resume {out}", "train --shape 8,8", "train --term code=x", "nothing"]
     for wrong in (*wrongs, "train --out x --preset wgan_paper --objective primal"):
         with pytest.raises(SystemExit) as stopped:
             run(*wrong.split())

@@ -152,9 +152,29 @@ def test_weights_go_with_their_points(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", points=points, weights=points + 1)
     found = gan.load(str(tmp_path / "x.npz"))
     np.testing.assert_allclose(found.weights, (found.train[:, 0] + 1) / 210, rtol=1e-6)
+    assert len(found.held) == 4
     config = gan.RunConfig(data=str(tmp_path / "x.npz"), width=4, batch=4)
     x, b, _ = gan.Trainer(config, tmp_path / "run").draw()
     np.testing.assert_allclose(b, (x[:, 0] + 1) / float((x + 1).sum()), rtol=1e-6)
+
+
+def test_held_out_points_appear_as_often_as_they_weigh(tmp_path: Path) -> None:
+    """Else a run would be measured against another law than the one that it is trained on."""
+    points = np.arange(4000.0)
+    np.savez(tmp_path / "x.npz", points=points, weights=np.where(points < 2000, 3.0, 1.0))
+    held = gan.load(str(tmp_path / "x.npz")).held
+    assert 0.7 < np.mean(held < 2000) < 0.8
+    np.savez(tmp_path / "x.npz", points=points[:10], weights=np.eye(10)[0])
+    with pytest.raises(
+        ValueError, match=r"^`data` must weigh some of the points that are held out, but .* none of them"
+    ):
+        gan.load(str(tmp_path / "x.npz"))
+
+
+@pytest.mark.parametrize("told", [{"shape": (3, 3, 3)}, {"size": 4}])
+def test_made_images_have_a_shape_of_their_own(told: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^`shape` and `size` must be left out for 'digits'"):
+        gan.load("digits", **told)
 
 
 BAD = {

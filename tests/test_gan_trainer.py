@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -212,9 +213,12 @@ def test_weights_are_clipped_after_every_step(tmp_path: Path, monkeypatch: pytes
     assert max(largest) == pytest.approx(0.02)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    config = replace(TINY, objective=gan.Vanilla(), generator_rate=1e30, critic_rate=1e30, save_every=1)
-    with pytest.raises(gan.Diverged, match=r"is nan in step \d+\. The last good checkpoint is .* \(step \d+\)\."):
+@pytest.mark.parametrize("name", gan.OBJECTIVES)
+def test_what_is_not_finite_stops_the_run(name: str, tmp_path: Path) -> None:
+    objective = configs.objective_of(name)
+    config = replace(TINY, objective=objective, generator_rate=1e30, critic_rate=1e30, save_every=1)
+    said = r"is (inf|nan|not finite) in step \d+\. The last good checkpoint is .* \(step \d+\)\."
+    with pytest.raises(gan.Diverged, match=said):
         gan.train(config, tmp_path / "run", steps=50)
     for parameter in gan.restore(tmp_path / "run").generator.parameters():
         assert torch.isfinite(parameter).all()
@@ -338,12 +342,25 @@ def test_large_exact_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> N
         ("optimizer", "lion", "`optimizer` must be one of None, 'adam', 'rmsprop', 'sgd', but it is 'lion'"),
         ("terms", {"style": 1.0}, "`terms` must be one of 'code', 'cycle', 'orthogonal', but it is 'style'"),
         ("batch", 0, "`batch` must be at least 1, but it is 0"),
+        ("depth", -1, "`depth` must be at least 0, but it is -1"),
+        ("seed", -1, "`seed` must be at least 0, but it is -1"),
+        ("size", 0, "`size` must be at least 1, but it is 0"),
+        ("latent_dim", 0, "`latent_dim` must be at least 1, but it is 0"),
+        ("generator_rate", -1.0, "`generator_rate` must be positive and finite, but it is -1"),
+        ("critic_rate", math.nan, "`critic_rate` must be positive and finite, but it is nan"),
+        ("beta1", 1.0, r"`beta1` must lie in \[0, 1\), but it is 1"),
         ("attention", True, "`attention` must go with net='dcgan', but the net is 'mlp'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(field: str, value: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         gan.RunConfig(**{field: value})
+
+
+@pytest.mark.parametrize("value", [2.5, "16", True, None])
+def test_whole_numbers_are_whole(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"`batch` must be an integer, but it is "):
+        gan.RunConfig(batch=value)
 
 
 def test_options_of_other_objectives_are_refused() -> None:

@@ -117,7 +117,10 @@ def _shape(text: str) -> tuple[int, ...]:
 
 def _term(text: str) -> tuple[str, float]:
     name, _, weight = text.partition("=")
-    return name, float(weight or 1)
+    try:
+        return name, float(weight or 1)
+    except ValueError:
+        raise ArgumentTypeError(f"must be NAME=WEIGHT, but the weight is {weight!r}") from None
 
 
 # The type of a field: how its option is read.

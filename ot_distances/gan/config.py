@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -17,6 +18,9 @@ CHOICES: dict[str, Collection[str | None]] = {
     "net": ("mlp", "dcgan"),
     "optimizer": (None, "adam", "rmsprop", "sgd"),
 }
+# The least value of every whole number.
+LEAST = {"batch": 1, "width": 1, "depth": 0, "log_every": 1, "eval_every": 1, "save_every": 1, "eval_points": 1}
+LEAST |= {"latent_dim": 1, "size": 1, "seed": 0}
 # Matching a batch of this size takes a quarter of a second on one core.
 LARGE_BATCH = 2000
 
@@ -109,9 +113,19 @@ class RunConfig:
             one_of(getattr(self, name), name, known)
         for name in self.terms:
             one_of(name, "terms", TERMS)
-        for name in ("batch", "width", "log_every", "eval_every", "save_every", "eval_points"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, but it is {getattr(self, name)}.")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is None and name in ("size", "latent_dim"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"`{name}` must be an integer, but it is {value!r}.")
+            if value < least:
+                raise ValueError(f"`{name}` must be at least {least}, but it is {value}.")
+        for name, value in asdict(self.recipe).items():
+            if name.endswith("rate") and not 0 < value < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, but it is {value}.")
+            if name.startswith("beta") and not 0 <= value < 1:
+                raise ValueError(f"`{name}` must lie in [0, 1), but it is {value}.")
         self._warn_or_refuse()
 
     def _warn_or_refuse(self) -> None:

@@ -74,6 +74,8 @@ def load(name: str, *, shape: Shape | None = None, size: int | None = None) -> D
     """
     rng, path = np.random.default_rng(0), Path(name)
     if name in DATASETS:
+        if shape is not None or size is not None:
+            raise ValueError(f"`shape` and `size` must be left out for {name!r}: they are for the user's own images.")
         return DATASETS[name](rng)
     if not path.exists():
         known = ", ".join(DATASETS)
@@ -83,7 +85,14 @@ def load(name: str, *, shape: Shape | None = None, size: int | None = None) -> D
     if len(rows) < 10:
         raise ValueError(f"`data` must hold at least 10 points, but {path} holds {len(rows)}.")
     held, train = np.split(rng.permutation(len(rows)), [int(len(rows) * HELD_SHARE)])
-    return Dataset(name, rows[train], rows[held], shape, weights=None if weights is None else weights[train])
+    if weights is None:
+        return Dataset(name, rows[train], rows[held], shape)
+    for which, index in (("trained on", train), ("held out", held)):
+        if not weights[index].any():
+            raise ValueError(f"`data` must weigh some of the points that are {which}, but {path} weighs none of them.")
+    # Distances to held-out points know no weights: each appears as often as it weighs.
+    drawn = rng.choice(held, len(held), p=weights[held] / weights[held].sum())
+    return Dataset(name, rows[train], rows[drawn], shape, weights=weights[train])
 
 
 def _rows(array: Array, shape: Shape | None, path: Path) -> tuple[Array, Shape | None]:

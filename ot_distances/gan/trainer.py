@@ -167,12 +167,12 @@ class Trainer:
         for _ in range(objective.n_critic):
             x, b, z = self.draw()
             with torch.no_grad():
-                y = self.generator(z)
+                y = self._generated(z)
             loss = objective.critic_loss(self.critic, x, y, b, self._stream("objective"))
             losses["critic_loss"] = self._update("critic", loss)
             objective.constrain(self.critic)
         x, b, z = self.draw()
-        y = self.generator(z)
+        y = self._generated(z)
         loss = objective.generator_loss(self.critic, x, y, b, self._stream("objective"))
         for name, weight in self.config.terms.items():
             term = self.terms[name](self.generator, z, y, x)
@@ -180,6 +180,12 @@ class Trainer:
             loss = loss + weight * term
         losses["generator_loss"] = self._update("generator", loss)
         return losses
+
+    def _generated(self, z: Tensor) -> Tensor:
+        y: Tensor = self.generator(z)
+        if not bool(torch.isfinite(y).all()):
+            raise self._diverged("a generated point is not finite")
+        return y
 
     def _update(self, role: str, loss: Tensor) -> float:
         value, optimizer = float(loss.detach()), self.optimizers[role]
@@ -213,6 +219,8 @@ class Trainer:
         """All measures of what the generator makes now; what a critic estimates is named so."""
         if self._measured.get("step") != self.step:
             y = self.sample()
+            if not np.isfinite(y).all():
+                raise self._diverged("a generated point is not finite")
             folder = self.out / "samples"
             folder.mkdir(parents=True, exist_ok=True)
             np.save(folder / f"{self.step:08d}.npy", y[:KEPT])
