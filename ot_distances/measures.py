@@ -158,7 +158,7 @@ def weights(value: Any, name: str, n: int, against: str) -> Array | None:
         )
     low, high = float(np.minimum.reduce(array)), float(np.maximum.reduce(array))  # nan where an entry is
     if not 0 <= low <= high < np.inf:
-        _require_weights(array, name)
+        require_weights(array, name)
     array = np.ascontiguousarray(array, dtype=np.float64)
     if high * n == np.inf:
         with np.errstate(over="ignore"):
@@ -172,7 +172,8 @@ def weights(value: Any, name: str, n: int, against: str) -> Array | None:
     return array
 
 
-def _require_weights(array: Array, name: str) -> None:
+def require_weights(array: Array, name: str) -> None:
+    """Refuse weights that are nan, infinite or negative."""
     require_finite(array, name, "Replace it by a number, or drop the point.")
     negative = array < 0
     if negative.any():

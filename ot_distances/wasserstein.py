@@ -207,6 +207,7 @@ def _solve(
     y: Any,
     a: Any,
     b: Any,
+    names: tuple[str, str] = ("a", "b"),
     *,
     p: float,
     metric: Metric,
@@ -228,7 +229,7 @@ def _solve(
         cost = ground_cost(x, y, metric, p, method)
         if backend is not None:
             cost = DeviceCloud(backend, cast(PointCost, cost))
-        problem = transport_problem(cost, a, b, power=p, watch=watch)
+        problem = transport_problem(cost, a, b, p, names, watch)
         if isinstance(cost, DeviceCloud) and not runs_on_device(problem, method):
             problem = replace(problem, cost=cost.on_host())
         return _run(problem, method, rtol, similar)._between(x, y)
@@ -370,6 +371,8 @@ def _transports(
             try:
                 for result in pool.map(lambda one, watch: _solve(*one, watch=watch, **options), batch, watches):
                     results.append(result)
+            except NotConverged as error:
+                raise NotConverged(f"problem {len(results)}: {error}", error.lower, error.upper) from error
             except KeyboardInterrupt as reason:
                 for watch in watches:
                     watch.deadline = -math.inf
@@ -439,7 +442,7 @@ def _as_flow(start: Transport, problem: TransportProblem) -> Flow | None:
 
 
 def _batch(x: Any, y: Any, a: Any, b: Any) -> list[Sequence[Any]]:
-    """One (x, y, a, b) for each problem of a batch."""
+    """One (x, y, a, b), and the names of a and b, for each problem of a batch."""
     x, y = measures.real_array(x, "x"), measures.real_array(y, "y")
     if x.ndim != 3 or y.ndim != 3 or len(x) != len(y):
         raise ValueError(
@@ -448,13 +451,17 @@ def _batch(x: Any, y: Any, a: Any, b: Any) -> list[Sequence[Any]]:
         )
     measures.require_finite(x, "x", "Remove or impute such points.")
     measures.require_finite(y, "y", "Remove or impute such points.")
-    sides = []
+    sides, names = [], []
     for value, name in ((a, "a"), (b, "b")):
         array = None if value is None else measures.real_array(value, name)
-        if array is not None and array.ndim == 2 and len(array) != len(x):
-            raise ValueError(
-                f"`{name}` must have one row for each of the {len(x)} problems, but it has shape {array.shape}. "
-                "Pass (B, n) weights, or one vector for all."
-            )
-        sides.append([array] * len(x) if array is None or array.ndim == 1 else list(array))
-    return list(zip(x, y, *sides, strict=True))
+        many = array is not None and array.ndim > 1
+        if many:
+            if len(array) != len(x):
+                raise ValueError(
+                    f"`{name}` must have one row for each of the {len(x)} problems, but it has shape {array.shape}. "
+                    "Pass (B, n) weights, or one vector for all."
+                )
+            measures.require_weights(array, name)
+        sides.append(list(array) if many else [array] * len(x))
+        names.append([f"{name}[{k}]" if many else name for k in range(len(x))])
+    return list(zip(x, y, *sides, zip(*names), strict=True))

@@ -369,6 +369,23 @@ OTHERS = (
         ValueError,
         ("`x` must be finite", "x[1, 2, 0] = nan"),
     ),
+    *(
+        (
+            f"{what} in a batch",
+            lambda a=a, b=b: ot.wasserstein(np.zeros((2, 3, 1)), np.zeros((2, 3, 1)), a, b),
+            ValueError,
+            parts,
+        )
+        for what, a, b, parts in (
+            ("a negative weight", [A, [0.5, 0.75, -0.25]], A, ("`a` must be non-negative", "a[1, 2] = -0.25")),
+            ("a nan weight", A, [A, [NAN, 1.0, 1.0]], ("`b` must be finite", "b[1, 0] = nan")),
+            ("no weight at all", [A, [0.0] * 3], A, ("`a[1]` must have a positive sum",)),
+            ("unequal masses", A, [A, [1.0] * 3], ("`a` and `b[1]` must have the same sum", "1 and 3", "b[1].sum()")),
+            ("too few weights", [HALF, HALF], A, ("`a[0]` must have shape (3,)", "(2,)")),
+            ("weights in three axes", np.zeros((3, 2, 1)), A, ("`a` must have one row for each", "(3, 2, 1)")),
+            ("a number as weights", 1.0, A, ("`a` must have shape (3,)", "()")),
+        )
+    ),
     (
         "a batch to solve",
         lambda: ot.solve(np.zeros((2, 3, 1)), np.zeros((2, 3, 1))),
@@ -392,7 +409,7 @@ def test_bad_input_is_refused_with_name_fact_and_cure(call, kind, parts):
     text = str(caught.value)
     assert re.search(".*".join(map(re.escape, parts)), text), f"{parts} are not in this order in: {text}"
     # `name` must RULE, but FACT. CURE.
-    assert re.match(r"`\w+`", text) and " must " in text, f"the message does not start with the rule: {text}"
+    assert re.match(r"`[\w\[\]]+`", text) and " must " in text, f"the message does not start with the rule: {text}"
     assert ", but " in text, f"the message states no fact: {text}"
     assert text.endswith((".", "?", "`")) and re.search(r"[.?] [A-Z+]", text), f"the message offers no cure: {text}"
 
