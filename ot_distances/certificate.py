@@ -110,6 +110,8 @@ def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
     dual, cost, size = sums.dual / problem.total, sums.cost / problem.total, sums.size / problem.total
     relative = problem.cost.relative_error * 1.01 + 8 * UNIT_ROUNDOFF
     below, above = _mass_slack(problem, flow, sums.largest)
+    if above > AGREED * abs(cost) and _spans(problem, flow):
+        above = below + max(cost - dual, 0.0) + 2 * abs(cost) * relative
     lower = dual - abs(dual) * relative - below if math.isfinite(dual) else -math.inf
     upper = cost + abs(cost) * relative + above
     lost = problem.cost.absolute_error(flow.rows, flow.cols)
@@ -154,6 +156,22 @@ def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[
     return units * largest, units * (high - low)
 
 
+def _spans(problem: TransportProblem, flow: Flow) -> bool:
+    """Whether pairs that carry more than all roundings of the masses together connect all atoms that have weight.
+
+    Then a plan for the weights goes along the same pairs: no flow turns around, and each unit more or less costs the
+    potentials of its atoms, and no more beyond them than the plan does.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, m = problem.shape
+    heavy = flow.mass > 2 * (n + m)
+    pairs = flow.rows[heavy], flow.cols[heavy] + n
+    labels = connected_components(coo_array((flow.mass[heavy], pairs), shape=(n + m, n + m)), directed=False)[1]
+    return len(set(labels[np.concatenate((problem.a, problem.b)) > 0])) == 1
+
+
 def centred(problem: TransportProblem, flow: Flow) -> Array:
     """`flow.g` shifted so that rows and columns carry equal shares of the dual value."""
     rows, cols, mass = flow.rows, flow.cols, flow.mass
@@ -188,7 +206,7 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
     if not bounds.gap <= rtol:
         raise NotConverged(
             f"no certified optimum: the cost lies in [{lower:.17g}, {upper:.17g}], a relative gap of {bounds.gap:.1e}, "
-            f"but rtol = {rtol:.1e} was asked of method {method!r}. Try another `method`, or a larger `rtol`.",
+            f"but rtol = {rtol:.1e} was asked of method {method!r}. {_cure(problem)}",
             lower,
             upper,
         )
@@ -204,6 +222,13 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
         seconds=time.perf_counter() - started,
         peak_bytes=max(flow.bytes, _proof_bytes(problem)),
     )
+
+
+def _cure(problem: TransportProblem) -> str:
+    if not 2 < problem.power < math.inf:
+        return "Try another `method`, or a larger `rtol`."
+    given = "" if problem.exact_masses else ", and than weights are given with"
+    return f"Costs d**{problem.power:g} need more digits than float64 has{given}. Lower `p`, or pass p=inf."
 
 
 def _proof_bytes(problem: TransportProblem) -> int:

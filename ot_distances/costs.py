@@ -169,8 +169,6 @@ class _Blockwise:
 class DenseCost(_Blockwise):
     """The entries of a matrix, brought to a normal magnitude by a power of two where they need it."""
 
-    relative_error = 0.0
-
     def __init__(
         self,
         values: Array,
@@ -178,12 +176,14 @@ class DenseCost(_Blockwise):
         unit: float = 0.0,
         shift: int | None = None,
         extremes: tuple[float, float] | None = None,
+        error: float = 0.0,
     ) -> None:
         """The user's cost is sign * values * 2**unit; its sign costs no negated copy, its unit no digits.
 
-        `extremes` are the least and greatest finite value of sign * values, where they are known.
+        `extremes` are the least and greatest finite value of sign * values, where they are known; `error` is the
+        relative one of every entry.
         """
-        self.values, self.sign, self.unit = values, sign, unit
+        self.values, self.sign, self.unit, self.relative_error = values, sign, unit, error
         if extremes is not None:
             self._extremes = extremes
         self.shape = (values.shape[0], values.shape[1])
@@ -198,7 +198,7 @@ class DenseCost(_Blockwise):
         return 0 if abs(exponent) <= SAFE_EXPONENT else exponent
 
     def _alike(self, values: Array) -> DenseCost:
-        return DenseCost(values, self.sign, self.unit, self.shift)
+        return DenseCost(values, self.sign, self.unit, self.shift, error=self.relative_error)
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:

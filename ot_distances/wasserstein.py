@@ -451,17 +451,20 @@ def _batch(x: Any, y: Any, a: Any, b: Any) -> list[Sequence[Any]]:
         )
     measures.require_finite(x, "x", "Remove or impute such points.")
     measures.require_finite(y, "y", "Remove or impute such points.")
-    sides, names = [], []
+    sides: list[Sequence[Any]] = []
+    names = []
     for value, name in ((a, "a"), (b, "b")):
         array = None if value is None else measures.real_array(value, name)
-        many = array is not None and array.ndim > 1
-        if many:
-            if len(array) != len(x):
-                raise ValueError(
-                    f"`{name}` must have one row for each of the {len(x)} problems, but it has shape {array.shape}. "
-                    "Pass (B, n) weights, or one vector for all."
-                )
-            measures.require_weights(array, name)
-        sides.append(list(array) if many else [array] * len(x))
-        names.append([f"{name}[{k}]" if many else name for k in range(len(x))])
+        if array is None or array.ndim < 2:
+            sides.append([array] * len(x))
+            names.append([name] * len(x))
+            continue
+        if len(array) != len(x):
+            raise ValueError(
+                f"`{name}` must have one row for each of the {len(x)} problems, but it has shape {array.shape}. "
+                "Pass (B, n) weights, or one vector for all."
+            )
+        measures.require_weights(array, name)
+        sides.append(list(array))
+        names.append([f"{name}[{k}]" for k in range(len(x))])
     return list(zip(x, y, *sides, zip(*names), strict=True))

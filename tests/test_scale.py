@@ -3,7 +3,9 @@ plan stays, and the certificate holds."""
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -258,6 +260,54 @@ def test_high_orders_are_measured(p):
     assert ot.wasserstein([[0.0, 0.0]], [[3e-5, 4e-5]], p=p) == pytest.approx(5e-5, rel=1e-12)
 
 
+def least_of_all_matchings(x, y, p):
+    """W_p by looking at every permutation, in units of each one's longest move."""
+    d = naive.ground_cost(x, y)
+    paid = np.array([d[np.arange(len(d)), order] for order in itertools.permutations(range(len(d)))])
+    longest = paid.max(1, keepdims=True)
+    with np.errstate(under="ignore"):
+        return (longest[:, 0] * ((paid / longest) ** p).mean(1) ** (1 / p)).min()
+
+
+@pytest.mark.parametrize("method", ["auto", "assignment", "network_simplex", "lp"])
+@pytest.mark.parametrize("p", [30, 300, 1000, 1e5])
+def test_orders_beyond_the_range_of_floats_are_measured(rng, p, method):
+    for d in (1, 3):
+        x, y = rng.normal(size=(2, 6, d)) * 1e-5
+        assert ot.wasserstein(x, y, p=p, method=method) == pytest.approx(least_of_all_matchings(x, y, p), rel=1e-9)
+    x, y = rng.normal(size=(2, 3, 2))
+    a, b = np.array([1, 2, 3]), np.array([4, 1, 1])
+    truth = least_of_all_matchings(np.repeat(x, a, axis=0), np.repeat(y, b, axis=0), p)
+    assert ot.wasserstein(x, y, a, b, p=p) == pytest.approx(truth * 6 ** (1 / p), rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [12, 60, 1000])
+def test_high_orders_of_many_points_are_certified(rng, p):
+    x, y = rng.normal(size=(2, 600, 2))
+    cost = naive.ground_cost(x, y) / ot.wasserstein(x, y, p=INF)
+    with np.errstate(over="ignore", under="ignore"):
+        cost = np.minimum(cost**p, 1200)
+    truth = cost[linear_sum_assignment(cost)].mean() ** (1 / p) * ot.wasserstein(x, y, p=INF)
+    found = ot.solve(x, y, p=p)
+    assert found.value == pytest.approx(truth, rel=1e-12) and found.gap <= 1e-9
+    assert found.lower <= found.cost <= found.upper and found.method == "assignment"
+
+
+def test_a_refusal_of_a_high_order_says_why(rng):
+    x, y = rng.normal(size=(2, 30, 2))
+    a, b = rng.dirichlet(np.ones(30), 2)
+    for options, text in (
+        (
+            {"a": a, "b": b, "p": 1e3},
+            "Costs d**1000 need more digits than float64 has, and than weights are given with.",
+        ),
+        ({"p": 1e9}, "Costs d**1e+09 need more digits than float64 has. Lower `p`, or pass p=inf."),
+    ):
+        with pytest.raises(ot.NotConverged, match=re.escape(text)):
+            ot.wasserstein(x, y, **options)
+    assert ot.wasserstein(x, x[::-1], p=1e9) == 0
+
+
 @pytest.mark.parametrize("p", [90, 155, 400, 1000, 1e6, 1e300])
 def test_orders_too_high_for_floats_are_measured_or_refused_but_never_wrong(p):
     # 1000^p and 0.25^p do not fit into one range of floats
@@ -295,11 +345,32 @@ def test_costs_over_many_decades_are_right_or_refused(span):
 
 
 @pytest.mark.parametrize("method", ["1d", "network_simplex", "multiscale"])
-def test_weights_that_do_not_tell_a_high_order_are_refused(rng, method):
-    x, y = rng.normal(size=(2, 30, 1))
+def test_high_orders_of_weighted_points_are_right_or_refused(rng, method):
+    x, y = np.sort(rng.normal(size=(2, 30)))
     a, b = rng.dirichlet(np.ones(30), 2)
-    with pytest.raises(ot.NotConverged):
-        ot.wasserstein(x, y, a, b, p=50, method=method)
+    ends = [np.cumsum([Fraction(mass) for mass in side / side.sum()]) for side in (a, b)]
+    cuts = np.sort(np.concatenate(ends)[:-1])
+    i, j = (np.minimum(np.searchsorted(one, cuts), 29) for one in ends)
+    mass = np.diff(cuts, prepend=Fraction(0)).astype(float)
+    for p in (10, 20, 50):
+        truth = float(mass @ np.abs(x[i] - y[j]) ** p)
+        try:
+            found = ot.solve(x, y, a, b, p=p, method=method)
+        except ot.NotConverged as refused:
+            assert p == 50 and method != "1d"  # the line's potentials are as small as the moves
+            found = refused
+        else:
+            assert found.cost == pytest.approx(truth, rel=1e-6)  # as well as rounded weights tell it
+        assert found.lower <= truth * (1 + 1e-12) and found.upper >= truth * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_high_orders_of_large_clouds_are_certified(rng, weighted):
+    x, y = rng.normal(size=(2, 1000, 2))
+    a, b = rng.dirichlet(np.ones(1000), 2) if weighted else (None, None)
+    found = ot.solve(x, y, a, b, p=12)
+    assert found.method == "multiscale"
+    assert found.value == pytest.approx(ot.wasserstein(x, y, a, b, p=12, method="network_simplex"), rel=1e-9)
 
 
 def test_matched_costs_that_vanish_beside_others_are_refused():

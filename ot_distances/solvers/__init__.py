@@ -15,6 +15,7 @@ from ..certificate import certify, reached
 from ..costs import FunctionCost, PointCost
 from ..problem import Array, Flow, Interrupted, NotConverged, Transport, TransportProblem
 from .device_costs import DeviceMatrix, OnDevice
+from .high_order import FEW, ORDER, in_units_of_longest
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _large_cloud(problem: TransportProblem) -> bool:
     n, m = problem.shape
     if isinstance(problem.cost, FunctionCost):
         return True
-    crossings = CROSSINGS[problem.is_assignment or problem.start is not None]
+    crossings = CROSSINGS[(problem.is_assignment and problem.power < STEEP) or problem.start is not None]
     if n * m <= crossings[0][1] ** 2:
         return False
     d = problem.cost.dimension if isinstance(problem.cost, PointCost) else 0
@@ -121,6 +122,9 @@ CROSSINGS = {
     True: ((2, 2_500), (3, 3_500), (np.inf, 10_000)),
 }
 
+# From this order on equal weights are like others: a matrix of such costs takes up to thirty times as long.
+STEEP = 5
+
 # Rows and columns from which on a GPU is the faster: by a model of its speed, not by measurement.
 DEVICE_ROWS = 1000
 
@@ -128,6 +132,9 @@ DEVICE_ROWS = 1000
 LOW_DIMENSION, MOST_LOW_POINTS = 3, 8_000
 
 METHODS = ("auto", *SOLVERS)
+
+# Those that read all costs as a matrix, and long where float64 potentials can hardly tell them.
+OF_MATRICES = ("assignment", "network_simplex", "lp")
 
 
 def choose(problem: TransportProblem) -> str:
@@ -150,12 +157,29 @@ def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transp
     NotConverged
         The answer could not be certified to `rtol`, or the time was up before, or Ctrl-C was pressed.
     """
-    started = time.perf_counter()
+    problem.watch.bounds = partial(reached, problem)
     try:
-        flow, name = find_flow(problem, method)
-        return certify(problem, flow, name, rtol, started)
+        return _proven(problem, method, rtol, time.perf_counter())
     except (KeyboardInterrupt, Interrupted) as reason:
         raise _stopped(problem, "the time is up" if isinstance(reason, Interrupted) else "interrupted") from reason
+
+
+def _proven(problem: TransportProblem, method: str, rtol: float, started: float) -> Transport:
+    """The certified answer; for high orders in other units: at once where that of a large matrix may fail in vain."""
+    if method != "auto":
+        _require_suited(problem, method)
+    (n, m), other = problem.shape, None
+    name = choose(problem) if method == "auto" and problem.power > ORDER else method
+    if name in OF_MATRICES and n * m > FEW:
+        other = in_units_of_longest(problem)
+    try:
+        return certify(other or problem, *find_flow(other or problem, method), rtol, started)
+    except NotConverged:
+        if other is None and (name in OF_MATRICES or method == "auto"):
+            other = in_units_of_longest(problem)
+            if other is not None:
+                return certify(other, *find_flow(other, method), rtol, started)
+        raise
 
 
 def _stopped(problem: TransportProblem, reason: str) -> NotConverged:
@@ -178,8 +202,6 @@ def find_flow(
 
     Atoms without mass never reach a solver.
     """
-    if method != "auto":
-        _require_suited(problem, method)
     rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
     whole = (len(rows), len(cols)) == problem.shape
     active = problem if whole else problem.between(rows, cols)

@@ -27,6 +27,9 @@ LARGE = 5_000
 # Where 1 row in FEW_VIOLATED or fewer is violated, the columns are not looked at.
 FEW_VIOLATED = 50
 
+# Global steps, which work on all arcs, carry all prices off; beyond so many times their spread it costs them digits.
+DRIFT = 256
+
 # Rounds of pricing.
 MAX_ROUNDS = 100
 
@@ -78,6 +81,9 @@ class Assignment:
         graph, bids = self.graph(), 0
         for eps, step in [(eps, 0.0) for eps in global_steps] + [(0.0, step) for step in steps]:
             graph, left = self._phase(graph, eps, step)
+            drift = np.median(self.v)
+            if global_steps and abs(drift) > DRIFT * np.ptp(self.v):
+                self.u, self.v = self.u + drift, self.v - drift
             bids += MAX_BIDS * len(self.x) - left
             self.watch.check(f"{len(self.x)} points")
         return bids

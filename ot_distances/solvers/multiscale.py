@@ -159,10 +159,11 @@ class _Descent(ABC):
         """Solve it, as well as the level below needs."""
 
     def carried(self, x: Cloud, y: Cloud) -> Array:
-        """Column potentials for the next level: from the level above, or from nothing."""
-        if self.state is not None:
-            return self.state.x.transform(y.points, self.state.u)
-        return x.transform(y.points, y.transform(x.points, np.zeros(len(y))))
+        """Column potentials for the next level, near 0: from the level above, or from nothing."""
+        u = y.transform(x.points, np.zeros(len(y))) if self.state is None else self.state.u
+        v = (x if self.state is None else self.state.x).transform(y.points, u)
+        centred: Array = v - np.median(v)
+        return centred
 
     def potentials(self) -> Array:
         """Column potentials of the finest level, as far as the work went."""
