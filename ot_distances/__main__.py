@@ -73,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.traceback or os.environ.get("OT_DISTANCES_DEBUG"):
             raise
         print(f"ot-distances: error: {' '.join(str(error).split())}", file=sys.stderr)
+        if isinstance(error.__cause__, KeyboardInterrupt):  # with the bounds that were reached
+            return INTERRUPTED
         if isinstance(error, ArithmeticError):
             return DIVERGED
         return NOT_CONVERGED if isinstance(error, NotConverged) else BAD_INPUT

@@ -16,6 +16,7 @@ from .problem import Array, Estimate
 
 LEVEL = 0.95
 FOLDS = 5
+BLOCK = 1024
 
 # Neighbours at the distance of the last one count among those within it, rounding or not.
 ROUNDING = 1.0 + 1e-12
@@ -207,8 +208,9 @@ def _knn(x: Array, y: Array, k: int, rng: np.random.Generator) -> Logs:
 
 
 def _last(tree: Any, points: Array, k: int) -> Array:
-    """The distance of each point to its k-th neighbour in the tree."""
-    return tree.query(points, k=[k])[0][:, 0]
+    """The distance of each point to its k-th neighbour in the tree; Ctrl-C is heard between blocks of points."""
+    blocks = (points[first : first + BLOCK] for first in range(0, len(points), BLOCK))
+    return np.concatenate([tree.query(block, k=[k])[0][:, 0] for block in blocks])
 
 
 def _histogram(x: Array, y: Array, k: int, rng: np.random.Generator) -> Logs:

@@ -508,6 +508,13 @@ def test_exit_codes_are_documented_as_they_are(capsys: pytest.CaptureFixture[str
     assert codes == [OK, BAD_INPUT, NOT_CONVERGED, DIVERGED, INTERRUPTED]
 
 
+def stopped_solve() -> ot.NotConverged:
+    """What Ctrl-C makes of a solve."""
+    error = ot.NotConverged("interrupted, the cost lies in [1, 2]")
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -515,6 +522,7 @@ def test_exit_codes_are_documented_as_they_are(capsys: pytest.CaptureFixture[str
         (FloatingPointError("the loss is nan"), DIVERGED),
         (MemoryError("8 GB"), BAD_INPUT),
         (ot.NotConverged("between 1 and 2"), NOT_CONVERGED),
+        (stopped_solve(), INTERRUPTED),
         (OSError("disk full"), BAD_INPUT),
     ],
 )

@@ -553,6 +553,26 @@ def test_images_lie_side_by_side(shape: tuple[int, int, int]) -> None:
     np.testing.assert_allclose(pixels[[1, 1, 1, 6, 6, 6], [1, 5, 9, 1, 5, 9], 0], [0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
+def test_few_images_make_one_row() -> None:
+    (drawn,) = plot_images(np.zeros((2, 4)), shape=(1, 2, 2)).images
+    assert np.asarray(drawn.get_array()).shape[:2] == (4, 8)
+
+
+@pytest.mark.parametrize("images", [np.zeros((0, 4)), np.zeros((3, 5))])
+def test_images_of_another_shape_are_refused(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"^`images` must have shape \(n, 4\), flat images of shape \(1, 2, 2\), but"):
+        plot_images(images, shape=(1, 2, 2))
+
+
+def test_an_empty_log_is_an_empty_picture() -> None:
+    assert plot_log([], {"w1": ("exact", GREEN)}).get_legend() is None
+
+
+def test_few_samples_are_drawn_larger(rng: np.random.Generator) -> None:
+    few, many = (plot_samples(rng.normal(size=(n, 2))).collections[0].get_sizes()[0] for n in (50, 2500))
+    assert few > 3 * many
+
+
 def test_a_log_is_drawn_where_it_has_values() -> None:
     rows = [{"step": 0, "w1": 2.0}, {"step": 5, "loss": 1.0}, {"step": 10, "loss": 0.5, "w1": 1.0}]
     lines = {"loss": ("loss", BLUE), "w1": ("exact", GREEN), "js": ("none", GREY)}

@@ -32,7 +32,8 @@ def plot_samples(points: Array, ax: Any = None, *, beneath: Array | None = None)
     with look(ax, SQUARE) as ax:
         flat = [np.hstack([side, np.zeros((len(side), 1))])[:, :2] for side, _ in sides]
         for side, (_, colour) in zip(flat, sides):
-            ax.scatter(*side.T, s=3, color=colour, alpha=0.5, linewidths=0)
+            size = min(max(3.0, 1000 / len(side)), 20.0)
+            ax.scatter(*side.T, s=size, color=colour, alpha=0.5, linewidths=0)
         low, high = flat[0].min(axis=0), flat[0].max(axis=0)
         reach = 0.65 * float((high - low).max()) or 1.0
         (left, bottom), (right, top) = (low + high) / 2 - reach, (low + high) / 2 + reach
@@ -48,7 +49,7 @@ def plot_images(
     Parameters
     ----------
     images : ndarray, shape (n, channels * height * width)
-        Of the last row, only a whole one is drawn.
+        Of several rows, only whole ones are drawn.
     ax : matplotlib Axes, optional
         A new figure where left out.
     shape : (channels, height, width)
@@ -61,10 +62,21 @@ def plot_images(
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        No images, or other than of that shape.
     """
+    if len(images) == 0 or images[0].size != np.prod(shape):
+        raise ValueError(
+            f"`images` must have shape (n, {np.prod(shape)}), flat images of shape {tuple(shape)}, but its shape is "
+            f"{images.shape}. Pass at least one, each as a row."
+        )
     shades = np.clip((images.reshape(-1, *shape) - span[0]) / (span[1] - span[0]), 0, 1)
     tiles = np.pad(shades, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.5)  # (n, channels, H, W)
     channels, height, width = tiles.shape[1:]
+    columns = min(columns, len(tiles))
     rows = len(tiles) // columns
     grid = tiles[: rows * columns].reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
     with look(ax, SQUARE) as ax:
@@ -105,5 +117,6 @@ def plot_log(
             if column in floors:
                 ax.axhline(floors[column], color=colour, linewidth=0.8, linestyle=":")
         ax.set_xlabel("step")
-        ax.legend()
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
     return ax
