@@ -208,6 +208,8 @@ WEIGHTED_COSTS = (
     ),
     ("two weights for three rows", lambda f: f(C, B, B), ValueError, ("`a` must have shape (3,)", "3 rows", "(2,)")),
     ("negative weight", lambda f: f(C, A, [1.5, -0.5]), ValueError, ("`b` must be non-negative", "b[1] = -0.5")),
+    ("forbidden from one row", lambda f: f([[1, INF]], [2], [1, 1]), ValueError, ("`cost_matrix` must allow a plan",)),
+    ("forbidden to one column", lambda f: f([[INF], [1]], B, [1]), ValueError, ("`cost_matrix` must allow a plan",)),
     ("unequal masses", lambda f: f(C, A, [1, 1]), ValueError, ("`a` and `b` must have the same sum", "1", "2")),
 )
 

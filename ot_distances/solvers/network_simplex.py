@@ -69,12 +69,16 @@ def network_simplex(problem: TransportProblem) -> Flow:
             allowed = ~forbidden
             return replace(flow, rows=flow.rows[allowed], cols=flow.cols[allowed], mass=flow.mass[allowed])
         if penalty > 4 * min(n, m) * (high - low) + abs(high):
-            k = int(np.argmax(used))
-            raise ValueError(
-                "`cost_matrix` must allow a plan with finite cost, but the forbidden pairs (+inf) leave none: some "
-                f"mass of row {flow.rows[k]} can go nowhere but to column {flow.cols[k]}. Allow more pairs."
-            )
+            raise _no_plan(flow.rows, flow.cols, used)
         penalty *= 16
+
+
+def _no_plan(rows: Array, cols: Array, used: Array) -> ValueError:
+    k = int(np.argmax(used))
+    return ValueError(
+        "`cost_matrix` must allow a plan with finite cost, but the forbidden pairs (+inf) leave none: some "
+        f"mass of row {rows[k]} can go nowhere but to column {cols[k]}. Allow more pairs."
+    )
 
 
 def _only_plan(problem: TransportProblem) -> Flow:
@@ -82,8 +86,11 @@ def _only_plan(problem: TransportProblem) -> Flow:
     n, m = problem.shape
     rows, cols = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
     mass = problem.row_mass if m == 1 else problem.col_mass
-    g = np.zeros(1) if m == 1 else problem.cost.entries(rows, cols)
-    return Flow(rows, cols, mass, g, None, 40 * n * m)
+    costs = problem.cost.entries(rows, cols)
+    used = np.isinf(costs) & (mass > 0)
+    if used.any():
+        raise _no_plan(rows, cols, used)
+    return Flow(rows, cols, mass, np.zeros(1) if m == 1 else costs, None, 40 * n * m)
 
 
 def _at_once(n: int, m: int) -> bool:
