@@ -3,29 +3,11 @@
 D. P. Bertsekas and D. A. Castanon, "The auction algorithm for the transportation problem", Annals of Operations
 Research 20, 1989; here with one price a node, and with both sides bidding in turn. The graph is held from either side
 as (indptr, heads, cost, arc): `flow` is held by row, and `arc` tells where in it. No arc has a reduced cost c - u - v
-below -eps, none with flow above eps (both nearly, as eps varies); what is left on either side is never negative.
+below -eps, none with flow above eps (both nearly, as each point has its own eps); what is left is never negative.
 """
 
 import numpy as np
 from numba import njit
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def take_back(indptr, heads, cost, eps, u, v, flow, row_left, col_left):
-    """Make the duals feasible by u_i = min_j c_ij - v_j, and take flow back from arcs of reduced cost above eps_i.
-
-    Modifies `u`, `flow`, `row_left` and `col_left`.
-    """
-    for i in range(len(u)):
-        best = np.inf
-        for e in range(indptr[i], indptr[i + 1]):
-            best = min(best, cost[e] - v[heads[e]])
-        u[i] = best
-        for e in range(indptr[i], indptr[i + 1]):
-            if flow[e] > 0 and cost[e] - v[heads[e]] - best > eps[i]:
-                row_left[i] += flow[e]
-                col_left[heads[e]] += flow[e]
-                flow[e] = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,8 +10,8 @@ from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_a
 from .candidate_graph import CANDIDATES, Lists, graph_of, listed
 from .cloud import Cloud
 
-# Steps of eps in units of the spacing, bids that each may take for each point, and bids between two looks at the clock.
-STEPS = (0.3, 0.1)
+# Eps in units of the spacing, bids that the auction may take for each point, and bids between two looks at the clock.
+EPS = 0.5
 BIDS_EACH = 8
 BIDS = 1_000_000
 
@@ -66,21 +66,24 @@ class FlowLevel:
         flow, here = np.zeros(graph.arcs, np.int64), np.arange(graph.arcs)
         by_row, by_col = (*graph.by_row, here), (*graph.by_col, graph.arc)
         self.watch.holds(*by_row, *by_col, flow, flow)
-        for step in STEPS:
-            kernel.take_back(*graph.by_row, step * row_spacing, self.u, self.v, flow, row_left, col_left)
-            bids = BIDS_EACH * nodes
-            while bids > 0:
-                budget = min(bids, BIDS)
-                made = kernel.auction(
-                    by_row, by_col, self.x.mass, self.y.mass, flow, row_left, col_left, step * row_spacing,
-                    step * col_spacing, self.u, self.v, budget,
-                )  # fmt: skip
-                bids -= made if made == budget else bids
-                self.watch.check()
-        indptr, heads, cost = graph.by_row
-        self.u = np.minimum.reduceat(cost - self.v[heads], indptr[:-1])
+        row_eps, col_eps, bids = EPS * row_spacing, EPS * col_spacing, BIDS_EACH * nodes
+        self.u = self._least()
+        while bids > 0:
+            budget = min(bids, BIDS)
+            made = kernel.auction(
+                by_row, by_col, self.x.mass, self.y.mass, flow, row_left, col_left, row_eps, col_eps, self.u, self.v,
+                budget,
+            )  # fmt: skip
+            bids -= made if made == budget else bids
+            self.watch.check()
+        self.u = self._least()
         used = np.flatnonzero(flow)
-        return graph.tails[used], heads[used], flow[used]
+        return graph.tails[used], graph.by_row[1][used], flow[used]
+
+    def _least(self) -> Array:
+        """Row potentials, feasible on the graph and as large as they can be."""
+        indptr, heads, cost = self.graph.by_row
+        return np.asarray(np.minimum.reduceat(cost - self.v[heads], indptr[:-1]))
 
     def optimise(self) -> None:
         """Pivot to the optimum of the candidates, price all pairs, add what violates, repeat."""
