@@ -94,20 +94,24 @@ def sliced_wasserstein(
     problem, points = problem.between(rows, cols), points.select(rows, cols)
     scale = 2.0**points.exponent
     if x.shape[1] == 1:
-        value = _line_cost(problem, points.x, points.y) ** (1 / p) * scale
+        value = _line_distance(problem, points.x, points.y) * scale
         return Estimate(value, 0.0, (value, value), 1.0, "exact: one dimension")
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(n_projections, x.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    costs = np.array([_line_cost(problem, points.x @ w, points.y @ w) for w in directions[:, varying]])
-    return _rooted(costs, p, scale)
+    distances = np.array([_line_distance(problem, points.x @ w, points.y @ w) for w in directions[:, varying]])
+    longest = float(distances.max()) or 1.0
+    return _rooted((distances / longest) ** p, p, longest * scale)
 
 
-def _line_cost(problem: TransportProblem, x: Array, y: Array) -> float:
-    """W_p^p between two projections."""
-    cost = PointCost(x.reshape(-1, 1), y.reshape(-1, 1), "cityblock", problem.power)
+def _line_distance(problem: TransportProblem, x: Array, y: Array) -> float:
+    """W_p between two projections; its costs are taken in units of the longest move, which no power drives to 0."""
+    cost = PointCost(x.reshape(-1, 1), y.reshape(-1, 1), "cityblock")
     flow = line(replace(problem, cost=cost))
-    return float(flow.mass @ cost.entries(flow.rows, flow.cols)) / problem.total * problem.mass
+    moves = np.where(flow.mass > 0, cost.entries(flow.rows, flow.cols), 0.0)
+    longest = float(moves.max()) or 1.0
+    mean = float(flow.mass @ (moves / longest) ** problem.power) / problem.total * problem.mass
+    return float(mean ** (1 / problem.power) * longest)
 
 
 def _rooted(costs: Array, p: float, scale: float) -> Estimate:
