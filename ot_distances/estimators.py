@@ -175,7 +175,7 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
     row = DIVERGENCES[name]
     x, y = measures.in_units(x, y)[1]  # no divergence knows the unit of length
     k = max(int(k), math.isqrt(min(len(x), len(y)))) if row.of_ratio else int(k)
-    at_x, at_y = METHODS[method](x, y, k, np.random.default_rng(seed))
+    at_x, at_y = METHODS[method](x, y, k, measures.generator(seed))
     first, second = row.at_x(at_x), row.at_y(at_y)
     noise = second if row.noise_at_y is None else row.noise_at_y(at_y)
     value = float(first.mean() + second.mean())

@@ -6,13 +6,12 @@ Each works in an ordinary training loop, under `torch.autocast` (half precision 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import js_divergence, kl_divergence, total_variation, wasserstein
+from . import js_divergence, kl_divergence, sliced_wasserstein, total_variation, wasserstein
 from ._arrays import require
 
 try:
@@ -38,7 +37,9 @@ class _Loss(nn.Module):
     def __init__(self, reduction: str) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
-            raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, but it is {reduction!r}.")
+            raise ValueError(
+                f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, but it is {reduction!r}. Pick one."
+            )
         self.reduction = reduction
 
     def _reduced(self, values: Tensor) -> Tensor:
@@ -107,6 +108,10 @@ class WassersteinLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction)
+        known: Any = "euclidean" if callable(metric) else metric
+        wasserstein([0.0], [0.0], p=p, metric=known)  # refuses what every batch would be refused for
+        if features is not None and not callable(features):
+            raise TypeError(f"`features` must be a function of points, but it is {features!r}. Pass a module, or None.")
         self.metric: Any = metric
         self.p, self.features, self.debias = p, features, debias
 
@@ -114,6 +119,7 @@ class WassersteinLoss(_Loss):
         """The loss of points x (n, d) and y (m, d) with optional weights a (n,) and b (m,); or of a batch of them."""
         if self.features is not None:
             x, y = self.features(x), self.features(y)
+        _require_tensors(x=x, y=y)
         x, y = _single(x), _single(y)
         if not self.debias:
             return self._reduced(self._distance(x, y, a, b))
@@ -164,16 +170,19 @@ class SlicedWassersteinLoss(_Loss):
         self, p: float = 2, n_projections: int = 128, *, seed: int | None = None, reduction: str = "mean"
     ) -> None:
         super().__init__(reduction)
-        if not 1 <= p < math.inf:
-            raise ValueError(f"`p` must be at least 1 and finite, but p = {p}. Use WassersteinLoss for p = inf.")
-        if n_projections < 1:
-            raise ValueError(f"`n_projections` must be at least 1, but it is {n_projections}.")
+        whole = isinstance(n_projections, int)
+        if not whole or n_projections < 1:
+            raise (ValueError if whole else TypeError)(
+                f"`n_projections` must be at least 1, an integer, but it is {n_projections!r}. Pass 128, say."
+            )
+        sliced_wasserstein([0.0], [0.0], p=p, seed=seed)  # refuses what every batch would be refused for
         self.p, self.n_projections, self.seed = p, n_projections, seed
 
     @_untraced
     def forward(self, x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
         """The loss of points x (n, d) and y (m, d) with optional weights a (n,) and b (m,); or of a batch of them."""
-        dtype = torch.promote_types(_single(x).dtype, _single(y).dtype)
+        _require_tensors(x=x, y=y, a=a, b=b)
+        dtype = _dtype(x, y)
         x, y = _points(x, "x"), _points(y, "y")
         if x.shape[-1] != y.shape[-1] or x.shape[:-2] != y.shape[:-2]:
             raise ValueError(
@@ -224,7 +233,8 @@ class _DivergenceLoss(_Loss):
     @_untraced
     def forward(self, p: Tensor, q: Tensor) -> Tensor:
         """The loss of probability vectors p and q, (..., k); leading axes broadcast."""
-        dtype = torch.promote_types(_single(p).dtype, _single(q).dtype)
+        _require_tensors(p=p, q=q)
+        dtype = _dtype(p, q)
         p, q = (_softmax(side) if name in self.logits else side for name, side in (("p", p), ("q", q)))
         return self._reduced(type(self).divergence(p, q).to(dtype))
 
@@ -308,6 +318,20 @@ def _single(value: Tensor) -> Tensor:
     return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
+def _dtype(x: Tensor, y: Tensor) -> torch.dtype:
+    """Of a loss between the two."""
+    dtype = torch.promote_types(_single(x).dtype, _single(y).dtype)
+    return dtype if dtype.is_floating_point else torch.get_default_dtype()
+
+
+def _require_tensors(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"`{name}` must be a tensor, but it is a {type(value).__name__}. Convert it: torch.as_tensor({name})."
+            )
+
+
 def _double(value: Tensor) -> Tensor:
     return value.to(torch.float32 if value.device.type == "mps" else torch.float64)  # Apple's GPUs have no float64
 
@@ -358,8 +382,10 @@ def _require_balance(a: Tensor, b: Tensor) -> None:
     bad = ((mass_a - mass_b).abs() > MASS_TOLERANCE * torch.maximum(mass_a, mass_b)) | (mass_a <= 0)
     if bool(bad.any()):
         worst = int(bad.flatten().to(torch.uint8).argmax())
+        where = f"[{worst}]" if bad.ndim else ""
         raise ValueError(
-            f"`a` and `b` must have the same positive sum, but they sum to {float(mass_a.flatten()[worst]):.10g} and "
+            f"`a{where}` and `b{where}` must have the same positive sum, but they sum to "
+            f"{float(mass_a.flatten()[worst]):.10g} and "
             f"{float(mass_b.flatten()[worst]):.10g}. Normalise both: a / a.sum(), b / b.sum()."
         )
 

@@ -24,10 +24,16 @@ def real_array(value: Any, name: str) -> Array:
         raise TypeError(
             f"`{name}` must not be a masked array, whose mask would be lost. Pass {name}.compressed(), or 0 weights."
         )
+    if hasattr(value, "toarray"):  # without this numpy makes one object of it
+        raise TypeError(
+            f"`{name}` must be a dense array, but it is a sparse {type(value).__name__}. "
+            f"Pass {name}.toarray(), in which all that was not stored is 0."
+        )
     try:
         array = to_numpy(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"`{name}` must be an array of numbers, but it cannot be read as one: {error}.") from error
+        fact = "its rows are of unequal length" if "inhomogeneous" in str(error) else f"it cannot be read: {error}"
+        raise TypeError(f"`{name}` must be an array of numbers, but {fact}. Pass rows of equal length.") from error
     require_real(array, name)
     return array
 
@@ -306,6 +312,16 @@ def threads(n_jobs: Any) -> int:
     if n_jobs < 1:
         raise ValueError(f"`n_jobs` must be at least 1, but n_jobs = {n_jobs}. Pass None for all cores.")
     return int(n_jobs)
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """The source of random numbers that a seed stands for."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"`seed` must be an integer >= 0, a Generator or None, but it is {seed!r}. Pass an integer, such as 0."
+        ) from error
 
 
 def option(value: Any, name: str, known: Any) -> str:

@@ -130,7 +130,7 @@ def _judged_options(distance: str, options: dict[str, Any]) -> dict[str, Any]:
                 f"`{name}` must be an option of {distance}, but that {held}. Correct its name, or leave it."
             )
     if distance == "sliced_wasserstein":
-        seed = np.random.default_rng(options.get("seed")).integers(2**63)
+        seed = gate.generator(options.get("seed")).integers(2**63)
         return {**options, "seed": int(seed)}
     return options
 

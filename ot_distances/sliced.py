@@ -83,6 +83,7 @@ def sliced_wasserstein(
         raise TypeError(f"`n_projections` must be an integer, but it is {n_projections!r}. Pass 2 or more.")
     if n_projections < 2:
         raise ValueError(f"`n_projections` must be at least 2, but it is {n_projections}. One direction has no spread.")
+    rng = measures.generator(seed)
     # An axis on which all points agree moves nothing, but it is one of those that directions are drawn among.
     varying = (x != x[0]).any(axis=0) | (y != x[0]).any(axis=0)
     varying[0] |= not varying.any()
@@ -96,7 +97,6 @@ def sliced_wasserstein(
     if x.shape[1] == 1:
         value = _line_distance(problem, points.x, points.y) * scale
         return Estimate(value, 0.0, (value, value), 1.0, "exact: one dimension")
-    rng = np.random.default_rng(seed)
     directions = rng.normal(size=(n_projections, x.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     distances = np.array([_line_distance(problem, points.x @ w, points.y @ w) for w in directions[:, varying]])

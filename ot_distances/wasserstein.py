@@ -75,7 +75,8 @@ def wasserstein(
         Order, 1 <= p <= inf.
     metric : str or callable, default "euclidean"
         "euclidean", "cityblock" or "chebyshev"; "sqeuclidean", the cost ||x - y||**2 itself, goes with p = 1 only;
-        or a function of two blocks of points, (k, d) and (l, d), that returns their (k, l) distances. It is asked for
+        or a function of two blocks of points, (k, d) and (l, d), that returns their (k, l) distances (with p = 1 costs
+        of any kind, also negative: the value is then the least cost, and no distance). It is asked for
         all at once, or, between large clouds, for blocks, for each pair some ten times, and no matrix is held.
     method : str, default "auto"
         "auto" picks the fastest that applies; `Transport.method` of `solve` says which.

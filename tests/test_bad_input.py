@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.sparse import eye_array
 
 import ot_distances as ot
 
@@ -387,6 +388,24 @@ OTHERS = (
             ("weights in three axes", np.zeros((3, 2, 1)), A, ("`a` must have one row for each", "(3, 2, 1)")),
             ("a number as weights", 1.0, A, ("`a` must have shape (3,)", "()")),
         )
+    ),
+    ("a sparse cost", lambda: ot.solve_cost(eye_array(3)), TypeError, ("`cost_matrix` must be a dense", "toarray()")),
+    (
+        "ragged points",
+        lambda: ot.wasserstein([[1, 2], [3]], Y),
+        TypeError,
+        ("`x` must", "its rows are of unequal length"),
+    ),
+    ("no Axes", lambda: ot.solve(X, Y).plot(ax=3), TypeError, ("`ax` must be an Axes", "3")),
+    *(
+        (
+            f"seed {seed} of {f.__name__}",
+            lambda f=f, seed=seed: f(X * 4, X * 4, seed=seed),
+            kind,
+            ("`seed` must", repr(seed)),
+        )
+        for f in (ot.kl_from_samples, ot.sliced_wasserstein, ot.two_sample_test, ot.confidence_interval)
+        for seed, kind in (("a", TypeError), (-1, ValueError))
     ),
     (
         "a batch to solve",

@@ -500,8 +500,9 @@ def test_losses_are_ordinary_modules():
 BAD = {
     "reduction": (lambda: losses.KLLoss(reduction="batchmean"), "`reduction` must be one of 'mean', 'sum', 'none'"),
     "logits": (lambda: losses.JSLoss(logits="x"), "`logits` must name the arguments .* it is 'x'"),
-    "order": (lambda: losses.SlicedWassersteinLoss(p=INF), "`p` must be at least 1 and finite, but p = inf"),
-    "order below 1": (lambda: losses.WassersteinLoss(p=0.5)(torch.ones(2, 1), torch.ones(2, 1)), "`p` must be at"),
+    "order": (lambda: losses.SlicedWassersteinLoss(p=INF), "`p` must be finite for the sliced distance, but p = inf"),
+    "order below 1": (lambda: losses.WassersteinLoss(p=0.3), "`p` must be at least 1, but p = 0.3"),
+    "metric": (lambda: losses.WassersteinLoss(metric="manhattan"), "`metric` must be one of 'euclidean'"),
     "directions": (lambda: losses.SlicedWassersteinLoss(n_projections=0), "`n_projections` must be at least 1"),
     "sliced shapes": (
         lambda: losses.SlicedWassersteinLoss()(torch.ones(3, 2), torch.ones(3, 1)),
@@ -519,6 +520,10 @@ BAD = {
     "sliced masses": (
         lambda: losses.SlicedWassersteinLoss()(torch.ones(2, 1), torch.ones(2, 1), torch.tensor([1.0, 1.0])),
         "`a` and `b` must have the same positive sum, but they sum to 2 and 1",
+    ),
+    "sliced masses of a batch": (
+        lambda: losses.SlicedWassersteinLoss()(torch.ones(2, 1, 1), torch.ones(2, 1, 1), torch.tensor([[1.0], [2.0]])),
+        r"`a\[1\]` and `b\[1\]` must have the same positive sum, but they sum to 2 and 1",
     ),
     "sliced weights' shape": (
         lambda: losses.SlicedWassersteinLoss()(torch.ones(2, 1), torch.ones(2, 1), torch.ones(3)),
@@ -540,6 +545,31 @@ def test_bad_use_of_a_loss_is_refused(name):
     call, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: losses.KLLoss()(np.ones(1), torch.ones(1)), "`p` must be a tensor, but it is a ndarray. Convert it: "),
+        (lambda: losses.TVLoss()(torch.ones(1), [1.0]), "`q` must be a tensor, but it is a list. Convert it: torch.as"),
+        (lambda: losses.WassersteinLoss()([[1.0]], torch.ones(1, 1)), "`x` must be a tensor, but it is a list"),
+        (lambda: losses.WassersteinLoss(debias=True)(torch.ones(2, 1), np.ones((2, 1))), "`y` must be a tensor"),
+        (lambda: losses.WassersteinLoss(features=3), "`features` must be a function of points, but it is 3"),
+        (lambda: losses.WassersteinLoss(p="2"), "`p` must be a number, but it is '2'"),
+        (lambda: losses.SlicedWassersteinLoss()(torch.ones(1, 1), torch.ones(1, 1), [1.0]), "`a` must be a tensor"),
+        (lambda: losses.SlicedWassersteinLoss(n_projections=2.5), "`n_projections` must be at least 1, an integer"),
+        (lambda: losses.SlicedWassersteinLoss(seed="a"), "`seed` must be an integer >= 0, a Generator or None"),
+    ],
+)
+def test_what_is_no_tensor_or_no_number_is_named(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_losses_of_integers_are_real():
+    points = torch.tensor([[0], [2]])
+    assert losses.SlicedWassersteinLoss()(points, points + 1).item() == 1.0
+    assert losses.TVLoss()(torch.tensor([1, 0]), torch.tensor([0, 1])).item() == 1.0
 
 
 def test_without_torch_the_losses_say_how_to_get_it():

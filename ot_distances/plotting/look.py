@@ -45,6 +45,8 @@ def look(ax: Any, size: tuple[float, float], projection: str | None = None) -> I
     """The caller's Axes as it is, or a new one in the look of this page."""
     pyplot = require("matplotlib.pyplot", "plotting")
     if ax is not None:
+        if not isinstance(ax, require("matplotlib.axes", "plotting").Axes):
+            raise TypeError(f"`ax` must be an Axes, but it is {ax!r}. Leave it out for a new one.")
         yield ax
         return
     # The first figure of a session sets up its backend, which must not be undone with the look: a notebook would then
