@@ -467,15 +467,17 @@ class FunctionCost(_Blockwise):
         self.x.flags.writeable = self.y.flags.writeable = False  # a function that scribbles on its arguments is told so
         self.shape = (len(x), len(y))
         self.shift, self.exponent = 0, 0.0
-        if p not in (1, np.inf):
+        if p != np.inf:
             self.shift = self._natural_shift() if shift is None else shift
+            if p == 1 and abs(self.shift) <= SAFE_EXPONENT:
+                self.shift = 0
             self.exponent = self.shift * p
 
     def _natural_shift(self) -> int:
         """The binary exponent of the largest cost of a sample of all pairs."""
         x, y = (points[:: -(-len(points) // SAMPLE_SIDE)] for points in (self.x, self.y))
         whole = 0 if max(self.shape) <= SAMPLE_SIDE else None
-        return math.frexp(float(self._asked(x, y, whole).max()))[1]
+        return math.frexp(float(np.abs(self._asked(x, y, whole)).max()))[1]
 
     @property
     def T(self) -> FunctionCost:
@@ -508,7 +510,7 @@ class FunctionCost(_Blockwise):
         """The costs between any points, (k, l), of which x may be those from number `start` on, and y all."""
         asked = self._asked(x, y, start)
         if self.p in (1, np.inf):  # the bottleneck compares distances
-            return asked
+            return np.ldexp(asked, -self.shift) if self.shift else asked
         with np.errstate(over="ignore"):
             powers = np.ldexp(asked, -self.shift) ** self.p
         if ((powers < VANISHING) & (asked > 0)).any() or powers.max(initial=0) == np.inf:
