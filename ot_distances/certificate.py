@@ -225,6 +225,8 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
 
 
 def _cure(problem: TransportProblem) -> str:
+    if getattr(problem.cost, "rounded", False):
+        return "The least coordinates vanish beside the largest, beyond 300 decades. Leave out the points far off."
     if not 2 < problem.power < math.inf:
         return "Try another `method`, or a larger `rtol`."
     given = "" if problem.exact_masses else ", and than weights are given with"

@@ -21,6 +21,10 @@ BLOCK = 1024
 # Neighbours at the distance of the last one count among those within it, rounding or not.
 ROUNDING = 1.0 + 1e-12
 
+# Two samples are one where more than FEW different points, and ALIKE of all, occur as often in both: laws with atoms
+# produce that by chance where these are few.
+FEW, ALIKE = 10, 0.9
+
 Logs = tuple[Array, Array]  # log of the density ratio p / q at the points x and y
 
 _PARAMETERS = """
@@ -48,7 +52,7 @@ _PARAMETERS = """
     Raises
     ------
     TypeError, ValueError
-        Bad input, or too few points.
+        Bad input, too few points, or one sample passed twice.
     ImportError
         "classifier" without scikit-learn.
 
@@ -58,7 +62,7 @@ _PARAMETERS = """
     four methods falls slowly with n in many dimensions.
 
     - "knn": distances to the k-th neighbour in both samples (Wang, Kulkarni and Verdu, IEEE Trans. Inf. Theory 55,
-      2009). Where more than k points coincide they are counted instead, so that discrete data are welcome.
+      2009). Where more than k points coincide they are counted instead, so that discrete and rounded data are welcome.
       O((n + m) log(n + m)) in few dimensions.
     - "histogram": counts in cells between quantiles of both samples together, half a point added to each.
     - "kde": Gaussian kernels with Scott's bandwidth. O((n + m)^2).
@@ -172,6 +176,7 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
                 f"`{label}` must hold at least {least} points for method {method!r}, but it holds {len(sample)}. "
                 "Draw more" + (", or pass a smaller `k`." if method == "knn" else ".")
             )
+    _require_independent(x, y)
     row = DIVERGENCES[name]
     x, y = measures.in_units(x, y)[1]  # no divergence knows the unit of length
     k = max(int(k), math.isqrt(min(len(x), len(y)))) if row.of_ratio else int(k)
@@ -183,6 +188,19 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
     reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * stderr
     how = f"{method}, k = {k}" if method == "knn" else method
     return Estimate(value, stderr, (value - reach, value + reach), LEVEL, how)
+
+
+def _require_independent(x: Array, y: Array) -> None:
+    """Refuse copies of one sample: every point would find itself in the other one, which no point of a law does."""
+    which = np.unique(np.concatenate((x, y)), axis=0, return_inverse=True)[1].ravel()
+    often, other = (np.bincount(side, minlength=which.max() + 1) for side in (which[: len(x)], which[len(x) :]))
+    held = often > 0
+    different, alike = int(held.sum()), int((held & (often == other)).sum())
+    if different > FEW and alike >= ALIKE * different:
+        raise ValueError(
+            f"`x` and `y` must be independent samples, but {alike} of the {different} different points of x occur as "
+            "often in y. Draw two samples, or compare two halves of one."
+        )
 
 
 def _knn(x: Array, y: Array, k: int, rng: np.random.Generator) -> Logs:

@@ -69,7 +69,8 @@ def wasserstein(
     y : array_like, shape (m, d) or (m,)
         Points of the second measure; (B, m, d) for a batch.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights, not negative, of the same sum to rounding (b is scaled to the sum of a); uniform if not given.
+        Weights, not negative, of the same sum: a difference of 1e-6 of it, 1e-4 for float32, is taken for rounding,
+        and b scaled to the sum of a. Uniform if not given.
         A batch takes (B, n) and (B, m), or one vector for all. Where they do not sum to 1 the cost scales with them.
     p : float, default 1
         Order, 1 <= p <= inf.

@@ -68,6 +68,28 @@ def test_points_that_coincide_are_counted(method):
     assert abs(found.value - float(p @ np.log(p / q))) <= 4 * found.stderr
 
 
+@pytest.mark.parametrize("digits", [0, 1, 2, 3])
+def test_rounded_samples_of_one_law_are_no_distance_away(digits):
+    for estimate in TRUTH:
+        found = []
+        for seed in range(8):
+            x, y = np.round(np.random.default_rng(seed).normal(size=(2, 400)), digits)
+            found.append(estimate(x, y))
+        assert abs(np.mean([one.value for one in found])) <= 2.5 * np.mean([one.stderr for one in found])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("estimate", TRUTH, ids=lambda f: f.__name__)
+def test_one_sample_passed_twice_is_refused(estimate, method):
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(300, 2))
+    for sample in (x, np.round(x, 1)):
+        with pytest.raises(ValueError, match="`x` and `y` must be independent samples, but "):
+            estimate(sample, rng.permutation(sample), method=method)
+    coin = rng.choice(2, 4000)  # few atoms come out alike by chance
+    assert abs(kl_from_samples(coin, coin).value) < 0.01
+
+
 def test_samples_may_change_places():
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(200, 3)), rng.normal(1, 2, size=(250, 3))
@@ -109,6 +131,7 @@ def test_seeds_repeat_themselves():
     ("arguments", "error", "text"),
     [
         ({"x": [1.0, 2.0], "y": np.arange(9.0)}, ValueError, "`x` must hold at least 6 points for method 'knn'"),
+        ({"x": np.arange(11.0), "y": np.arange(11.0)}, ValueError, "but 11 of the 11 different points of x occur as"),
         ({"x": np.arange(9.0), "y": np.arange(9.0), "method": "kde"}, ValueError, "must hold at least 10 points"),
         ({"x": np.arange(9.0), "y": np.arange(9.0), "k": 0}, ValueError, "`k` must be at least 1"),
         ({"x": np.arange(9.0), "y": np.arange(9.0), "k": 2.5}, TypeError, "`k` must be an integer"),

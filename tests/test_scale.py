@@ -295,6 +295,12 @@ def test_high_orders_of_many_points_are_certified(rng, p):
     assert found.lower <= found.cost <= found.upper and found.method == "assignment"
 
 
+def test_coordinates_that_vanish_beside_others_are_said_to():
+    with pytest.raises(ot.NotConverged, match="The least coordinates vanish beside the largest") as caught:
+        ot.wasserstein([1e-300, 1e300], [0, 1e300])
+    assert caught.value.lower <= 5e-301 <= caught.value.upper
+
+
 def test_a_refusal_of_a_high_order_says_why(rng):
     x, y = rng.normal(size=(2, 30, 2))
     a, b = rng.dirichlet(np.ones(30), 2)
