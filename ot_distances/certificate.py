@@ -35,6 +35,9 @@ SLACK_SHARE = 2.0**32
 # the distance, its root, within the part FAINT of the longest one.
 AGREED, ROUNDED, FAINT = 2.0**-20, 2.0**-48, 2.0**-13
 
+# What rounding takes at most of a sum that leaves the normal numbers when it is divided by the mass.
+DUST = math.ulp(0.0)
+
 # Terms that Python's own exact sum adds up as fast as vector operations.
 FEW = 500
 
@@ -112,10 +115,9 @@ def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
     below, above = _mass_slack(problem, flow, sums.largest)
     if above > AGREED * abs(cost) and _spans(problem, flow):
         above = below + max(cost - dual, 0.0) + 2 * abs(cost) * relative
-    lower = dual - abs(dual) * relative - below if math.isfinite(dual) else -math.inf
-    upper = cost + abs(cost) * relative + above
+    lower = dual - abs(dual) * relative - below - (sums.dual != 0) * DUST if math.isfinite(dual) else -math.inf
     lost = problem.cost.absolute_error(flow.rows, flow.cols)
-    upper += lost
+    upper = cost + abs(cost) * relative + above + (sums.cost != 0) * DUST + lost
     if lower < 0 <= problem.cost.range()[0]:
         lower = 0.0
     scale = max(abs(lower), abs(upper))
@@ -136,8 +138,10 @@ def _agree(problem: TransportProblem, flow: Flow, cost: float, dual: float, larg
 
 def _told(problem: TransportProblem, cost: float, slack: float) -> bool:
     """Whether weights that are off by roundings still tell the cost, or the distance to what the eye can see."""
+    if slack <= AGREED * abs(cost):
+        return True
     low, high = problem.cost.range()
-    return slack <= max(AGREED * abs(cost), FAINT**problem.power * (high - low))
+    return slack <= FAINT**problem.power * (high - low)
 
 
 def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:
@@ -372,6 +376,8 @@ def _looseness(exponent: float) -> float:
 
 def unscale(value: float, exponent: float, direction: int = 0) -> float:
     """value * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf."""
+    if exponent == 0 and (value == 0 or sys.float_info.min <= abs(value) < math.inf):
+        return value
     whole = _whole(exponent)
     factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     if factor != 1 and direction:

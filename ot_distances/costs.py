@@ -29,6 +29,9 @@ LEAST_BLOCK = 2**14
 # A cost matrix within these binary exponents is left as it is: squares and sums of its entries stay normal numbers.
 SAFE_EXPONENT = 300
 
+# Points of a small problem are left as they are, if that keeps their costs within these binary exponents.
+NEAR = 64
+
 # An allocation that no machine refuses.
 MODEST_BYTES = 2**26
 
@@ -292,10 +295,12 @@ class PointCost(_Blockwise):
         half = 1.0 if largest < 1000 else 0.5
         extent = math.frexp(max(high * half - low * half for low, high in ends))[1]
         shift = max(extent, largest - 1000)
+        if abs(shift) * METRICS[metric].degree * p <= NEAR and len(x) * len(y) <= DENSE_ENTRIES:
+            shift = 0  # as good, and done with
         exponent = shift * METRICS[metric].degree * p
         if both.shape[1] == 1 and METRICS[metric].degree == 1:
             metric = "cityblock"  # one coordinate needs no squares, whose roots lose digits of tiny differences
-        scaled = np.ldexp(both, -shift)
+        scaled = np.ldexp(both, -shift) if shift else both
         cost = cls(scaled[:n], scaled[n:], metric, p, exponent)
         # Scaled down, a coordinate near the least floats may have lost digits.
         cost.rounded = shift > 0 and bool((np.ldexp(scaled, shift) != both).any())
@@ -315,16 +320,16 @@ class PointCost(_Blockwise):
         """Of the folded differences."""
         return METRICS[self.metric].root * self.p
 
-    def _finish(self, value: Array, pairs: Callable[[Array], tuple[Array, Array]]) -> Array:
-        """Folded differences to costs; `pairs` tells the rows and columns of some of them."""
-        row = METRICS[self.metric]
+    def _finish(self, value: Array, pairs: Callable[[Array], tuple[Array, Array]], least: float | None = None) -> Array:
+        """Folded differences, of which the `least` may be known, to costs; `pairs` tells rows and columns of some."""
+        row, power = METRICS[self.metric], self.power
         lost = np.empty(0, np.intp)
-        if row.root < 1 and len(value) and value.min() < VANISHING:
+        if row.root < 1 and (value.min(initial=np.inf) if least is None else least) < VANISHING:
             lost = np.flatnonzero(value < VANISHING)
-        if self.power == 0.5:
+        if power == 0.5:
             np.sqrt(value, out=value)
-        elif self.power != 1:
-            np.power(value, self.power, out=value)
+        elif power != 1:
+            np.power(value, power, out=value)
         if len(lost):  # squares too small for floats: take the distance in units of its largest part
             rows, cols = pairs(lost)
             parts = np.abs(self.x[rows] - self.y[cols])
@@ -356,23 +361,26 @@ class PointCost(_Blockwise):
         return self.held
 
     def block(self, start: int, stop: int) -> Array:
-        (n, m), row = self.shape, METRICS[self.metric]
-        value = np.zeros((stop - start, m))
-        if n * self._columns.size >= DIFFERENCES:
+        (n, m), row, least = self.shape, METRICS[self.metric], None
+        if n * self.y.size >= DIFFERENCES:
             from .kernels.distances import fold_differences
 
+            value = np.zeros((stop - start, m))
             fold_differences(self.x[start:stop], self._columns, row.fold, value)
+        elif self.x.shape[1] > 1:
+            from .kernels.distances import fold_few
+
+            value = np.empty((stop - start, m))
+            least = fold_few(self.x[start:stop], self.y, row.fold, value)
         else:
-            difference = np.empty_like(value)
-            for k in range(self.x.shape[1]):
-                np.subtract(self.x[start:stop, k, None], self._columns[k], out=difference)
-                row.reduce(value, difference)
+            value = np.zeros((stop - start, m))
+            row.reduce(value, self.x[start:stop] - self.y[:, 0])
 
         def pairs(places: Array) -> tuple[Array, Array]:
             rows, cols = np.divmod(places, self.shape[1])
             return rows + start, cols
 
-        return self._finish(value, pairs)
+        return self._finish(value, pairs, least)
 
     def entries(self, rows: Array, cols: Array) -> Array:
         if self.held is not None:
@@ -387,7 +395,10 @@ class PointCost(_Blockwise):
         exact = self.p == 1 and METRICS[self.metric].degree == 1
         if self.rounded or exact:
             return VANISHING if self.rounded else 0.0
-        hit = np.flatnonzero(self.entries(rows, cols) < VANISHING)
+        paid = self.entries(rows, cols)
+        if paid.min(initial=1.0) >= VANISHING:
+            return 0.0
+        hit = np.flatnonzero(paid < VANISHING)
         return VANISHING if self._apart(rows[hit], cols[hit]).any() else 0.0
 
     def _apart(self, rows: Array, cols: Array) -> Array:
@@ -401,7 +412,7 @@ class PointCost(_Blockwise):
     @cached_property
     def _largest(self) -> float:
         if self.held is not None:
-            return float(self.held.max()) * (1 + 2 * self.relative_error)
+            return self.held.item(self.held.argmax()) * (1 + 2 * self.relative_error)
         low, high = corners(self.x, self.y)
         corner = PointCost(low[None], high[None], self.metric, self.p)
         return float(corner.block(0, 1)[0, 0]) * (1 + 2 * self.relative_error)

@@ -40,6 +40,8 @@ def real_array(value: Any, name: str) -> Array:
 
 def require_real(array: Any, name: str) -> None:
     """Refuse what holds no real numbers, wherever it lies."""
+    if array.dtype.kind in "fiub":
+        return
     if array.dtype == object or array.dtype.kind in "USVmM":
         raise TypeError(
             f"`{name}` must be an array of real numbers, but it has dtype {array.dtype}. Convert it to float64, "
@@ -162,7 +164,7 @@ def weights(value: Any, name: str, n: int, against: str) -> Array | None:
             f"`{name}` must have shape ({n},) to go with {against}, but it has shape {array.shape}. "
             "Pass one weight for each point."
         )
-    low, high = float(np.minimum.reduce(array)), float(np.maximum.reduce(array))  # nan where an entry is
+    low, high = float(array[array.argmin()]), float(array[array.argmax()])  # nan where an entry is
     if not 0 <= low <= high < np.inf:
         require_weights(array, name)
     array = np.ascontiguousarray(array, dtype=np.float64)
@@ -233,27 +235,26 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
     Returns the masses of rows and columns, their total, and whether they are exactly proportional to the weights.
     """
     n, m = len(a), len(b)
-    if (a == a[0]).all() and (b == b[0]).all():
+    if a[0] == a[-1] and (a == a[0]).all() and (b == b[0]).all():
         divisor = math.gcd(n, m)
         return np.full(n, m // divisor), np.full(m, n // divisor), n * m // divisor, True
     both = np.concatenate((a, b))
-    largest = float(both.max())
-    if largest < 2**53 and float(a[0]).is_integer() and not (both % 1).any():
+    if float(a[0]).is_integer() and both[both.argmax()] < 2**53 and not (both % 1).any():
         rows, cols = a.astype(np.int64), b.astype(np.int64)
         if int(rows.sum()) == int(cols.sum()) < 2**MASS_BITS:
             return rows, cols, int(rows.sum()), True
-    shift = MASS_BITS - math.frexp(math.fsum((a / largest).tolist()))[1] - math.frexp(largest)[1]
+    shift = MASS_BITS - math.frexp(float(np.add.reduce(a)))[1]
     scaled = np.ldexp(both, shift)
     masses = np.rint(scaled).astype(np.int64)
     rows, cols = masses[:n], masses[n:]
-    total, sent = int(rows.sum()), int(cols.sum())
+    total, sent = int(np.add.reduce(rows)), int(np.add.reduce(cols))
     cols += np.rint(scaled[n:] * ((total - sent) / sent)).astype(np.int64)
-    surplus = total - int(cols.sum())  # now at most one unit a column
+    surplus = total - int(np.add.reduce(cols))  # now at most one unit a column
     one = 1 if surplus > 0 else -1
     share, rest = divmod(abs(surplus), m)
     cols += one * share
     if rest:
-        cols[np.argsort(-cols, kind="stable")[:rest]] += one
+        cols[(-cols).argsort(kind="stable")[:rest]] += one
     return rows, cols, total, False
 
 

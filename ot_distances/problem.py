@@ -174,13 +174,14 @@ class TransportProblem:
     @cached_property
     def mass(self) -> float:
         """The sum of the weights, in the user's units."""
-        return float(np.sum(self.a))
+        return float(np.add.reduce(self.a))
 
     @cached_property
     def is_assignment(self) -> bool:
         """As many rows as columns, all of equal mass: a permutation is optimal (Birkhoff)."""
         n, m = self.shape
-        return n == m and bool((self.row_mass == self.row_mass[0]).all() and (self.col_mass == self.row_mass[0]).all())
+        rows, cols = self.row_mass, self.col_mass
+        return n == m and n * int(rows[rows.argmax()]) == self.total == n * int(cols[cols.argmax()])
 
     def between(self, rows: Array, cols: Array) -> TransportProblem:
         """The problem without the other atoms, which must carry no mass."""

@@ -133,12 +133,13 @@ def wasserstein(
     transports = partial(
         _transports, p=p, method=method, rtol=rtol, n_jobs=n_jobs, progress=progress, time_limit=time_limit
     )
-    if library(x, y, a, b) == "torch":
+    kind = library(x, y, a, b)
+    if kind == "torch":
         from . import _torch
 
         return _torch.wasserstein(x, y, a, b, p, metric, transports)
     solved = transports(x, y, a, b, metric=metric)
-    if library(x, y, a, b) == "cupy":
+    if kind == "cupy":
         return _resident.like(solved.values if solved.batched else solved.values[0], x, y, a, b)
     return solved.values if solved.batched else float(solved.values[0])
 
@@ -360,7 +361,7 @@ def _transports(
     x: Any, y: Any, a: Any, b: Any, *, n_jobs: int | None, progress: bool, time_limit: float | None, **options: Any
 ) -> Solved:
     """The transport of each pair of point sets, or of the only one."""
-    if all((side.ndim if hasattr(side, "ndim") else measures.real_array(side, "x").ndim) != 3 for side in (x, y)):
+    if _dimensions(x) != 3 != _dimensions(y):
         result = solve(x, y, a, b, n_jobs=n_jobs, progress=progress, time_limit=time_limit, **options)
         return Solved(np.array([result.value]), lambda: [result], False)
     solved, workers = None, measures.threads(n_jobs)
@@ -383,6 +384,10 @@ def _transports(
     if progress:
         _say(f"{len(solved.values)} problems solved")
     return solved
+
+
+def _dimensions(side: Any) -> int:
+    return int(side.ndim if hasattr(side, "ndim") else measures.real_array(side, "x").ndim)
 
 
 def _batch_there(x: Any, y: Any, *, watch: Watch, p: float, metric: Metric, method: str, rtol: float) -> Solved | None:

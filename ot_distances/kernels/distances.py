@@ -1,5 +1,6 @@
 """Coordinate differences of all pairs of two sets of points, folded as `costs.METRICS` says."""
 
+import numpy as np
 from numba import njit
 
 SQUARES, ABSOLUTES, LARGEST = 0, 1, 2  # how coordinate differences fold
@@ -21,6 +22,24 @@ def fold_row(point, columns, begin, fold, value):
         else:
             for t in range(len(value)):
                 value[t] = max(value[t], abs(here - there[t]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fold_few(x, y, fold, folded):
+    """folded[i, j] = |x[i, k] - y[j, k]| folded over k. Returns the least. Little to compile, for small problems."""
+    least = np.inf
+    for i in range(x.shape[0]):
+        for j in range(y.shape[0]):
+            value = 0.0
+            for k in range(x.shape[1]):
+                h = abs(x[i, k] - y[j, k])
+                if fold == LARGEST:
+                    value = h if h > value else value
+                else:
+                    value += h * h if fold == SQUARES else h
+            least = value if value < least else least
+            folded[i, j] = value
+    return least
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

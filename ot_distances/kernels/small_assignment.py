@@ -81,11 +81,11 @@ def solve_few(cost, sign, slack, share, cols, numbers):
     """The same for m <= FEW: rows to columns that are least in them, all others by Dijkstra's search."""
     n, m = cost.shape
     u, v = numbers[SLOTS : SLOTS + n], numbers[SLOTS + n :]
-    dist, whole_numbers = np.full(m, np.inf), np.empty((3, m), np.intp)
+    dist, whole_numbers = np.empty(m), np.empty((3, m), np.intp)
     left, origin, row_of_col = whole_numbers[0], whole_numbers[1], whole_numbers[2]
     every, largest = 0.0, 0.0
     for j in range(m):
-        v[j], row_of_col[j] = 0.0, -1
+        v[j], row_of_col[j], dist[j] = 0.0, -1, np.inf
     for i in range(n):
         u[i], cols[i] = 0.0, -1
         for j in range(m):

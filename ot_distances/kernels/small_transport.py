@@ -9,6 +9,8 @@ excludes cycling, as sums of costs are exact.
 import numpy as np
 from numba import njit
 
+from .least import higher, lower
+
 # Costs of a round of pivots: up to CAP times the worst violation, beyond which they cannot matter yet, and rounded to
 # multiples of CAP * GRID * 2**-53 of it. A path of the tree has then room for 2**10 rows.
 CAP, GRID = 2.0**10, 2.0**12
@@ -69,7 +71,7 @@ def transport(cost, planted, links, flow, potential, shift, reduced, noise, limi
             if above >= 0:
                 depth[node] = depth[above] + 1
                 potential[node] = (cost[node, above - n] if node < n else cost[above, node - n]) - potential[above]
-                size = max(size, abs(potential[node]))
+                size = higher(size, abs(potential[node]))
             shift[node] = 0.0
             if child[node] >= 0:
                 node = child[node]
@@ -83,8 +85,8 @@ def transport(cost, planted, links, flow, potential, shift, reduced, noise, limi
             for j in range(m):
                 h = cost[i, j] - potential[i] - potential[n + j]
                 reduced[i, j] = h
-                worst = min(worst, h)
-                largest = max(largest, abs(cost[i, j]))
+                worst = lower(worst, h)
+                largest = higher(largest, abs(cost[i, j]))
         if -worst <= noise * (size + largest) or -worst > previous / 2 or pivots == limit:
             return pivots
         # What is added takes the last digits of a reduced cost, all in one place
@@ -92,17 +94,20 @@ def transport(cost, planted, links, flow, potential, shift, reduced, noise, limi
         digits = top * GRID
         for i in range(n):
             for j in range(m):
-                reduced[i, j] = (min(reduced[i, j], top) + digits) - digits
+                reduced[i, j] = (lower(reduced[i, j], top) + digits) - digits
         for node in range(n + m):
-            if parent[node] >= 0:
-                reduced[min(node, parent[node]), max(node, parent[node]) - n] = 0.0
+            above = parent[node]
+            if above >= 0 and node < n:
+                reduced[node, above - n] = 0.0
+            elif above >= 0:
+                reduced[above, node - n] = 0.0
 
         # The most violated arc of each block of arcs enters, until none of any block is violated.
         at, idle = 0, 0
         while idle < n * blocks and pivots < limit:
             i, first = at // blocks, at % blocks * BLOCK
             least, column = 0.0, -1
-            for j in range(first, min(first + BLOCK, m)):
+            for j in range(first, first + BLOCK if first + BLOCK < m else m):
                 h = reduced[i, j] - shift[i] - shift[n + j]
                 if h < least:
                     least, column = h, n + j

@@ -162,6 +162,8 @@ def solve_problem(problem: TransportProblem, method: str, rtol: float) -> Transp
         return _proven(problem, method, rtol, time.perf_counter())
     except (KeyboardInterrupt, Interrupted) as reason:
         raise _stopped(problem, "the time is up" if isinstance(reason, Interrupted) else "interrupted") from reason
+    finally:
+        problem.watch.bounds = problem.watch.reached = None
 
 
 def _proven(problem: TransportProblem, method: str, rtol: float, started: float) -> Transport:
@@ -202,9 +204,10 @@ def find_flow(
 
     Atoms without mass never reach a solver.
     """
-    rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
-    whole = (len(rows), len(cols)) == problem.shape
-    active = problem if whole else problem.between(rows, cols)
+    active, whole = problem, all(np.count_nonzero(side) == len(side) for side in (problem.row_mass, problem.col_mass))
+    if not whole:
+        rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
+        active = problem.between(rows, cols)
     name = choose(active) if method == "auto" else method
     problem.watch.bounds = partial(reached, active)
     flow = solver(active) if solver is not None else SOLVERS[name](active)
