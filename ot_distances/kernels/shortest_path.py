@@ -18,7 +18,7 @@ HUGE = 1 << 60
 # What `augment` returns
 DONE, RUNNING, INFEASIBLE, SPENT = 0, 1, 2, 3
 # Slots of `state`
-PHASE, QUEUED, BIDS, TARGET, CURRENT, SETTLED, SCANS = 0, 1, 2, 3, 4, 5, 6
+PHASE, QUEUED, BIDDEN, TARGET, CURRENT, SETTLED, SCANS = 0, 1, 2, 3, 4, 5, 6
 STATE_SLOTS = 7
 # Values of state[PHASE]
 STARTING, BIDDING, SEARCHING = 0, 1, 2
@@ -37,8 +37,9 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     Columns beyond the first n of a `square` problem must be forbidden to all rows: they fill the width up to a multiple
     of 32, which is faster.
 
-    Modifies every array but `cost`. On DONE: u_i + v_j <= sign * cost_ij, with equality on matched pairs. On INFEASIBLE
-    the rows matched with the columns whole_numbers[1, :state[SETTLED]], and row state[TARGET], allow no others; or, if
+    Modifies every array but `cost`. On DONE: u_i + v_j <= sign * cost_ij, with equality on matched pairs, to rounding;
+    if bids were enough (SCANS = BIDDEN), u_i is no greater than any rounded difference of its row. On INFEASIBLE the
+    rows matched with the columns whole_numbers[1, :state[SETTLED]], and row state[TARGET], allow no others; or, if
     that is negative, no row allows column -1 - state[TARGET].
     """
     n, m = cost.shape
@@ -78,7 +79,7 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
     # the row that held the column bids again. This may go on for long (a price war), hence the bound.
     queued = state[QUEUED]
     while state[PHASE] == BIDDING:
-        if queued == 0 or state[BIDS] >= max_bids:
+        if queued == 0 or state[BIDDEN] >= max_bids:
             state[PHASE] = SEARCHING
             state[TARGET] = 0
             state[CURRENT] = -1
@@ -95,7 +96,7 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
         queued -= 1
         i = queue[queued]
         state[SCANS] += 1
-        state[BIDS] += 1
+        state[BIDDEN] += 1
         row = cost[i]
         for k in range(LANES):
             low[k] = np.inf
@@ -262,6 +263,8 @@ def augment(cost, sign, square, u, v, col_of_row, row_of_col, reals, whole_numbe
             row_of_col[col_of_row[queue[k]]] = queue[k]
         state[CURRENT], state[SETTLED] = -1, 0
         f += 1
-    for i in range(n):
-        u[i] = sign * cost[i, col_of_row[i]] - v[col_of_row[i]]
+    for i in range(n):  # tight; and no more than was least when the row bid, since prices have only fallen
+        u[i] = lower(
+            u[i] if state[SCANS] == state[BIDDEN] else np.inf, sign * cost[i, col_of_row[i]] - v[col_of_row[i]]
+        )
     return DONE
