@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from .least import finite, higher
-from .shortest_path import BIDDEN, BIDDING, DONE, HUGE, LANES, PHASE, QUEUED, RUNNING, SCANS, STATE_SLOTS, augment
+from .shortest_path import BIDDEN, BIDDING, DONE, HUGE, LANES, LINE, PHASE, QUEUED, RUNNING, SCANS, STATE_SLOTS, augment
 from .survey import columns, row_minima
 
 # What stands before the duals and the columns in `numbers`
@@ -37,8 +37,10 @@ def solve_one(cost, sign, slack, share, cols, numbers):
     """
     n, m = cost.shape
     square, width = n == m, (m + LANES - 1) // LANES * LANES
-    reals, whole_numbers = np.empty((7, width)), np.empty((3, width), np.intp)
-    fills = square and width > m and m % 8 > 0  # worth a copy, where a row is read more than once or twice
+    space, whole_numbers = np.empty(7 * width + LINE), np.empty((3, width), np.intp)
+    aligned = -(space.ctypes.data // 8) % LINE
+    reals = space[aligned : aligned + 7 * width].reshape(7, width)
+    fills = square and m % 4 > 0  # rows that begin within a vector are worth a copy, if they are read more than twice
     filled = np.empty((n, width), cost.dtype) if fills else cost
     width = filled.shape[1]
     greatest, total, v, least = reals[0], reals[1], reals[5], reals[6]

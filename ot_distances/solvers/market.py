@@ -166,10 +166,13 @@ def _listed(numbers: Array | list[int], most: int = 8) -> str:
 
 def workspace(m: int) -> tuple[tuple[Array, Array], Array]:
     """What the dense kernel needs for m columns: workspaces, and its state."""
-    from ..kernels.shortest_path import LANES, STATE_SLOTS
+    from ..kernels.shortest_path import LANES, LINE, STATE_SLOTS
 
     width = -(-m // LANES) * LANES
-    return (np.empty((6, width)), np.empty((3, width), dtype=np.intp)), np.zeros(STATE_SLOTS, dtype=np.intp)
+    space = np.empty(6 * width + LINE)
+    aligned = -(space.ctypes.data // 8) % LINE
+    reals = space[aligned : aligned + 6 * width].reshape(6, width)
+    return (reals, np.empty((3, width), dtype=np.intp)), np.zeros(STATE_SLOTS, dtype=np.intp)
 
 
 def violators(state: Array, whole_numbers: Array, row_of_col: Array) -> tuple[Array, Array]:
