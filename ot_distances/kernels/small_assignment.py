@@ -6,7 +6,21 @@ import numpy as np
 from numba import njit
 
 from .least import finite, higher
-from .shortest_path import BIDDEN, BIDDING, DONE, HUGE, LANES, LINE, PHASE, QUEUED, RUNNING, SCANS, STATE_SLOTS, augment
+from .shortest_path import (
+    BIDDEN,
+    BIDDING,
+    DONE,
+    HUGE,
+    LANES,
+    LINE,
+    PHASE,
+    QUEUED,
+    RUNNING,
+    SCANS,
+    SPENT,
+    STATE_SLOTS,
+    augment,
+)
 from .survey import columns, row_minima
 
 # What stands before the duals and the columns in `numbers`
@@ -18,26 +32,30 @@ FEW = 24
 # Bids per row before the searches begin, with more columns.
 BIDS = 2
 
-# Where so many of the first rows have more than so many columns that are least in them each, on the average, rows take
-# such columns first of all.
-TASTED, TIES = 8, 3
+# Where so many of the first rows have, on the average, more than TIES columns each that are least in them, rows take
+# such columns first of all. With more than MANY there are faster methods for a large problem that this hardly solves.
+TASTED, TIES, MANY = 8, 3, 4
+
+# With this part of the rows free no problem counts as hard.
+HARDEST = 10.0
 
 # Within these magnitudes no sum or difference of costs overflows or loses digits.
 LARGEST, LEAST = 2.0**300, 2.0**-300
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_one(cost, sign, slack, share, cols, numbers):
+def solve_one(cost, sign, slack, share, hard, cols, numbers):
     """Match the rows of `cost` (n, m), n <= m, at the least sum of sign * cost; for m > FEW.
 
     Fills `cols` (n,) and `numbers` (SLOTS + n + m): cost and dual value, let out by the part `slack` of themselves to
     bounds, their gap relative to the cost or to the part `share` of the duals; and the duals, in the user's sense.
     Returns the gap. It is inf, and all else void, where there is no matching, or where entries are no numbers, or so
-    large or small that they would have to be scaled first.
+    large or small that they would have to be scaled first; or where more than the part `hard` of the rows is free when
+    the searches begin, or a tenth of that when the bids begin, ties being many.
     """
     n, m = cost.shape
     square, width = n == m, (m + LANES - 1) // LANES * LANES
-    space, whole_numbers = np.empty(7 * width + LINE), np.empty((3, width), np.intp)
+    space, whole_numbers = np.empty(7 * width + LINE), np.empty((4, width), np.intp)
     aligned = -(space.ctypes.data // 8) % LINE
     reals = space[aligned : aligned + 7 * width].reshape(7, width)
     fills = square and m % 4 > 0  # rows that begin within a vector are worth a copy, if they are read more than twice
@@ -81,12 +99,22 @@ def solve_one(cost, sign, slack, share, cols, numbers):
                     break
             queue[queued] = i
             queued += cols[i] < 0
-    state, status = np.zeros(STATE_SLOTS, np.intp), RUNNING
+        if 10 * queued > hard * n and hits > TASTED * MANY:
+            return np.inf
+    state, status, budget = whole_numbers[3], RUNNING, start
+    for k in range(STATE_SLOTS):
+        state[k] = 0
     state[PHASE], state[QUEUED] = BIDDING, queued
     while status == RUNNING:
         status = augment(
-            filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, unbounded, unbounded
+            filled, sign, square, u, v, cols, row_of_col, reals, whole_numbers, state, BIDS * n, budget, unbounded
         )
+        if status == SPENT:  # the bids are over, the searches begin
+            free, status, budget = 0, RUNNING, unbounded
+            for i in range(n):
+                free += cols[i] < 0
+            if free > hard * n:
+                return np.inf
     if status != DONE:
         return np.inf
     if state[SCANS] > state[BIDDEN]:  # searches change prices both ways
@@ -181,7 +209,7 @@ def solve_many(costs, sign, first, last, slack, share, cols, numbers):
         if few:
             gap = solve_few(costs[b], sign, slack, share, cols[b], numbers[b])
         else:
-            gap = solve_one(costs[b], sign, slack, share, cols[b], numbers[b])
+            gap = solve_one(costs[b], sign, slack, share, HARDEST, cols[b], numbers[b])
         worst = max(worst, gap)
     return worst
 

@@ -18,6 +18,10 @@ PLAIN, INTP = (np.dtype(np.float64), np.dtype(np.float32)), np.dtype(np.intp)
 # Up to this many rows, and so many columns, the dense method is the fastest, and its one call short enough for Ctrl-C.
 SMALL, LONGEST = 300, 600
 
+# One problem of so many entries, and columns, is tried so too; but where more than the part HARD of its rows is left
+# without a column by bids, other methods are faster.
+ENTRIES, WIDEST, HARD = 640**2, 1000, 0.5
+
 # Entries of a batch that make another thread worth its start, and that one slice of it may hold.
 ENTRIES_A_THREAD = 100_000
 SLICE_ENTRIES = 2_000_000
@@ -48,13 +52,15 @@ def prove(market: Market) -> tuple[float, float, float, float, Array, Array]:
 def match_one(cost: Array, sign: float) -> tuple[Array, Array, float]:
     """(cols, numbers, gap) for costs (n, m), n <= m, C-ordered and writeable, of a type that is PLAIN.
 
-    `numbers` are SLOTS bounds, u and v. All are to be believed where the gap is finite: without a matching, or with
-    entries that are no numbers or have to be scaled first, it is not.
+    `numbers` are SLOTS bounds, u and v. All are to be believed where the gap is finite: without a matching, with
+    entries that are no numbers or have to be scaled first, or where other methods are faster, it is not.
     """
     n, m = cost.shape
     kernels, cols, numbers = _kernels(), np.empty(n, INTP), np.empty(SLOTS + n + m)
-    solve = kernels.solve_few if m <= kernels.FEW else kernels.solve_one
-    return cols, numbers, solve(cost, sign, SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
+    if m <= kernels.FEW:
+        return cols, numbers, kernels.solve_few(cost, sign, SUM_SLACK, POTENTIAL_SHARE, cols, numbers)
+    hard = kernels.HARDEST if n <= SMALL and m <= LONGEST else HARD
+    return cols, numbers, kernels.solve_one(cost, sign, SUM_SLACK, POTENTIAL_SHARE, hard, cols, numbers)
 
 
 def match_small(costs: Array, sign: float, threads: int = 1) -> tuple[Array, Array, float]:
