@@ -22,6 +22,7 @@ from ot_distances import _resident, _torch, losses  # noqa: E402
 INF = math.inf
 ORDERS = [1, 1.5, 2, 3, INF]
 GROUND = [(metric, p) for metric in METRICS for p in ORDERS if metric != "sqeuclidean" or p == 1]
+torch.manual_seed(0)  # of the features: those of an unlucky draw tell too little of the ring
 LOSSES = {
     "wasserstein": losses.WassersteinLoss(p=2),
     "wasserstein, debiased": losses.WassersteinLoss(debias=True),
