@@ -352,6 +352,20 @@ def test_costs_over_many_decades_are_right_or_refused(span):
             assert found.cost == pytest.approx(least, rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["auto", "assignment", "network_simplex", "multiscale"])
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_least_move_that_floats_can_tell_lies_within_the_bounds(d, method):
+    x = np.zeros((2, d))
+    x[1, 0] = 0.9
+    y = x.copy()
+    y[0, 0] = 5e-324
+    try:
+        found = ot.solve(x, y, p=1, method=method)
+    except ot.NotConverged as refused:
+        found = refused
+    assert Fraction(found.lower) <= Fraction(5e-324) / 2 <= Fraction(found.upper)
+
+
 @pytest.mark.parametrize("method", ["1d", "network_simplex", "multiscale"])
 def test_high_orders_of_weighted_points_are_right_or_refused(rng, method):
     x, y = np.sort(rng.normal(size=(2, 30)))
