@@ -20,7 +20,7 @@ SMALL, LONGEST = 300, 600
 
 # One problem of so many entries, and columns, is tried so too; but where more than the part HARD of its rows is left
 # without a column by bids, other methods are faster.
-ENTRIES, WIDEST, HARD = 640**2, 1000, 0.5
+ENTRIES, WIDEST, HARD = 800**2, 1000, 0.5
 
 # Entries of a batch that make another thread worth its start, and that one slice of it may hold.
 ENTRIES_A_THREAD = 100_000
