@@ -71,6 +71,10 @@ class Sums(NamedTuple):
 
 def exact_dot(mass: Array, values: Array) -> float:
     """The sum of mass * value as if in twice the precision, for int64 masses and float64 values."""
+    if len(mass) > FEW:
+        from .kernels.proof import dot
+
+        return float(dot(mass, values))
     high = mass.astype(np.float64)
     low = (mass - high.astype(np.int64)).astype(np.float64)
     product, error = _two_product(high, values)

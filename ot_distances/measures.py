@@ -209,8 +209,10 @@ def balance(
     The dtypes that were `given` tell what difference is rounding.
     """
     if a is None:
-        a = np.full(n, (1.0 if b is None else math.fsum(b.tolist())) / n)
-    mass_a = math.fsum(a.tolist())
+        each = (1.0 if b is None else math.fsum(b.tolist())) / n
+        a, mass_a = np.full(n, each), n * each  # as exact as a sum of them
+    else:
+        mass_a = math.fsum(a.tolist())
     if b is None:
         return a, np.full(m, mass_a / m)
     mass_b = math.fsum(b.tolist())
@@ -254,7 +256,7 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
     share, rest = divmod(abs(surplus), m)
     cols += one * share
     if rest:
-        cols[(-cols).argsort(kind="stable")[:rest]] += one
+        cols[(-cols).argpartition(rest)[:rest]] += one
     return rows, cols, total, False
 
 

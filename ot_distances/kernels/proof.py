@@ -47,7 +47,7 @@ def prove(cost, rows, cols, mass, paid, row_mass, col_mass, total, f, g, left, s
                 a = lower(a, cost[i, j] - f[i])
             g[j] = _below(a)
         size, largest = size + col_mass[j] * abs(g[j]), higher(largest, abs(g[j]))
-    sums[DUAL], sums[COST] = _dot(row_mass, f) + _dot(col_mass, g), _dot(mass, paid)
+    sums[DUAL], sums[COST] = dot(row_mass, f) + dot(col_mass, g), dot(mass, paid)
     sums[SIZE], sums[LARGEST] = size, largest
     return fits
 
@@ -59,7 +59,7 @@ def _below(a):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _dot(mass, values):
+def dot(mass, values):
     """The sum of mass * value as if in more than twice the precision, for int64 masses.
 
     Products are split exactly (Dekker, Numerische Mathematik 1971), what a sum loses is added up apart, twice (Ogita,

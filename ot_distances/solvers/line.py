@@ -26,6 +26,11 @@ def line(problem: TransportProblem) -> Flow:
         raise TypeError("the line solver takes points")
     n, m = problem.shape
     row_order, col_order = cost.line_orders
+    ordered = cost.select(row_order, col_order)  # in memory too: to look up pairs is what takes the time
+    g, size = np.empty(m), 8 * 20 * (n + m)  # the arrays below, and the points in order
+    if problem.is_assignment and problem.power < np.inf:
+        g[col_order] = _along_diagonal(ordered)
+        return Flow(row_order, col_order, problem.row_mass, g, None, size)
     row_ends = np.cumsum(problem.row_mass[row_order])
     col_ends = np.cumsum(problem.col_mass[col_order])
 
@@ -37,25 +42,43 @@ def line(problem: TransportProblem) -> Flow:
     mass = np.diff(cuts[order], prepend=0, append=problem.total)
     rows, cols = row_order[i], col_order[j]
 
-    entries = cost.entries(rows, cols)
+    entries = ordered.entries(i, j)
     if problem.power == np.inf:
         f, g = _violators(problem, cost, entries, mass, (i, j), (row_order, col_order))
     else:
-        f, g = None, np.empty(m)
+        f = None
         # A step along a row raises g by the difference of its two cells; a step down a column keeps it.
         rise = np.diff(entries)
-        # Where a row and a column end together, either may be left first, and any rise between the two proves as
-        # much. The one nearest to 0 keeps the potentials as small as the moves are, however far apart the atoms lie.
         tied = np.flatnonzero(mass == 0)
-        other = cost.entries(rows[tied - 1], cols[tied + 1]) - entries[tied - 1]
-        rise[tied] = np.maximum(np.minimum(0.0, np.maximum(rise[tied], other)), np.minimum(rise[tied], other))
-        # Added up from the middle outwards: far atoms have large potentials, whose rounding stays with them.
-        steps, middle = rise[~down], (m - 1) // 2
-        right = np.cumsum(steps[middle:])
-        left = -np.cumsum(steps[:middle][::-1])[::-1]
-        g[col_order] = np.concatenate((left, [0.0], right))
-    size = 8 * 20 * (n + m)  # the arrays above, and the points in order
+        other = ordered.entries(i[tied - 1], j[tied + 1]) - entries[tied - 1]
+        rise[tied] = _nearest_to_0(rise[tied], other)
+        g[col_order] = _risen(rise[~down])
     return Flow(rows, cols, mass, g, f, size)
+
+
+def _along_diagonal(ordered: PointCost) -> Array:
+    """The column potentials, in order, where each row goes to the column in the same place."""
+    k = np.arange(len(ordered.x))
+    paid, below, beside = (ordered.entries(*pair) for pair in ((k, k), (k[1:], k[:-1]), (k[:-1], k[1:])))
+    return _risen(_nearest_to_0(paid[1:] - below, beside - paid[:-1]))
+
+
+def _nearest_to_0(one: Array, other: Array) -> Array:
+    """Where a row and a column end together, either may be left first, and any rise between the two proves as much.
+
+    The one nearest to 0 keeps the potentials as small as the moves are, however far apart the atoms lie.
+    """
+    nearest: Array = np.maximum(np.minimum(0.0, np.maximum(one, other)), np.minimum(one, other))
+    return nearest
+
+
+def _risen(steps: Array) -> Array:
+    """Potentials that rise by these steps, added up from the middle outwards.
+
+    Far atoms have large potentials, whose rounding stays with them.
+    """
+    middle = len(steps) // 2
+    return np.concatenate((-np.cumsum(steps[:middle][::-1])[::-1], [0.0], np.cumsum(steps[middle:])))
 
 
 def _violators(
