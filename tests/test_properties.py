@@ -76,7 +76,13 @@ def test_every_solver_finds_the_optimum_of_a_cost_matrix(problem):
     full_a, full_b = filled(a, b, *cost.shape)
     truth = float(naive.exact_cost(cost.tolist(), full_a.tolist(), full_b.tolist()))
     allowed = SLACK * math.fsum(full_a) * np.abs(cost).max()
-    results = cases.solve_cost_all(cost, a, b)
+    try:
+        results = cases.solve_cost_all(cost, a, b)
+    except ot.NotConverged as refused:  # only costs over many decades are
+        sizes = np.abs(cost[cost != 0])
+        assert sizes.max() > 2.0**40 * sizes.min()
+        assert refused.lower <= truth * (1 + 1e-15) and truth <= refused.upper * (1 + 1e-15)
+        return
     results["lp_primal"] = ot.lp_primal(cost, full_a, full_b)
     results["lp_dual"] = ot.lp_dual(cost, full_a, full_b)
     for name, result in results.items():
