@@ -21,18 +21,7 @@ from .solvers import pays_on_device
 from .solvers.assignment import market_of
 from .solvers.device_batch import MOST_COLUMNS, MOST_ROWS, match_batch
 from .solvers.market import Market, solve
-from .solvers.small_assignment import (
-    ENTRIES,
-    GAP,
-    LONGEST,
-    PLAIN,
-    SLOTS,
-    SMALL,
-    WIDEST,
-    match_one,
-    match_small,
-    prove,
-)
+from .solvers.small_assignment import GAP, LONGEST, PLAIN, SLOTS, SMALL, WIDEST, match_one, match_small, prove
 
 RTOL = 1e-9
 
@@ -155,7 +144,7 @@ def _one(array: Array, sign: float) -> Assignment:
     n, m = array.shape
     if n == 0 or m == 0:
         measures.cost_matrix(array)  # says what is wrong
-    if n * m <= ENTRIES and n <= WIDEST >= m:
+    if n <= WIDEST >= m:
         plain = n <= m and array.dtype in PLAIN and array.flags.carray
         cols, numbers, gap = match_one(array if plain else _plain(array if n <= m else array.T), sign)
         if gap <= RTOL:

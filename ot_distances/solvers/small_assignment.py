@@ -18,9 +18,9 @@ PLAIN, INTP = (np.dtype(np.float64), np.dtype(np.float32)), np.dtype(np.intp)
 # Up to this many rows, and so many columns, the dense method is the fastest, and its one call short enough for Ctrl-C.
 SMALL, LONGEST = 300, 600
 
-# One problem of so many entries, and columns, is tried so too; but where more than the part HARD of its rows is left
+# One problem of up to so many rows and columns is tried so too; but where more than the part HARD of its rows is left
 # without a column by bids, other methods are faster.
-ENTRIES, WIDEST, HARD = 800**2, 1000, 0.5
+WIDEST, HARD = 1000, 0.5
 
 # Entries of a batch that make another thread worth its start, and that one slice of it may hold.
 ENTRIES_A_THREAD = 100_000
