@@ -183,9 +183,9 @@ def _spans(problem: TransportProblem, flow: Flow) -> bool:
 def centred(problem: TransportProblem, flow: Flow) -> Array:
     """`flow.g` shifted so that rows and columns carry equal shares of the dual value."""
     rows, cols, mass = flow.rows, flow.cols, flow.mass
-    at_cols = flow.g[cols]
-    shift = float(mass @ (2 * at_cols - problem.cost.entries(rows, cols))) / (2 * problem.total)
-    return flow.g - shift
+    g = flow.g - flow.g[problem.col_mass.argmax()]  # exact where most of the mass may be
+    shift = float(mass @ (2 * g[cols] - problem.cost.entries(rows, cols))) / (2 * problem.total)
+    return g - shift
 
 
 def feasible_pair(problem: TransportProblem, g: Array) -> tuple[Array, Array]:

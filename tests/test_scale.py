@@ -352,6 +352,13 @@ def test_costs_over_many_decades_are_right_or_refused(span):
             assert found.cost == pytest.approx(least, rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["1d", "network_simplex", "multiscale", "lp"])
+def test_one_atom_with_nearly_all_the_mass_costs_no_digits(method):
+    x, y = [[0.0], [3.0]], [[0.0], [3.0], [0.0], [0.0], [0.0]]
+    found = ot.solve(x, y, [1, 1e-30], [1, 1e-12, 1e-12, 1e-12, 1e-12], method=method)
+    assert found.lower <= 3e-12 <= found.upper and found.gap <= 1e-9
+
+
 @pytest.mark.parametrize("method", ["auto", "assignment", "network_simplex", "multiscale"])
 @pytest.mark.parametrize("d", [1, 2])
 def test_the_least_move_that_floats_can_tell_lies_within_the_bounds(d, method):
