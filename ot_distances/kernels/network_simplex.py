@@ -20,7 +20,7 @@ PARENT, FLOW, MARK = 0, 1, 2
 FIELDS = 3
 
 NODE, NEXT, OWNER = 0, 1, 2  # fields of a link
-PLACE, SIZE, HEAVY, FREE = 0, 1, 2, 3  # and of a spot in preorder: its own, its subtree's, its heaviest child's
+PLACE, SIZE, HEAVY, FREE = 0, 1, 2, 3  # of a spot: its place, the sizes of its subtree and of the largest one below
 SPOT = 4
 
 # Arcs that enter in one go are violated at least so much, relative to the worst: else they take many pivots back.
@@ -133,7 +133,7 @@ def preorder(tree, spots, order):
                 spots[parent, FREE] -= 1
                 spots[parent, HEAVY] = max(spots[parent, HEAVY], spots[node, SIZE])
             node = parent
-    # A node leaves its first place to the first child of most nodes, and the first free one behind it to the next one.
+    # The place after a node is for its largest child; FREE is now the first place behind that one, for the next child.
     for node in order:
         parent, place = tree[node, PARENT], 0
         if parent >= 0:
