@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ._arrays import to_numpy
 from .problem import Array, Solved, Transport
@@ -80,6 +81,37 @@ def with_gradient(result: Transport, cost_matrix: Any, a: Any, b: Any) -> Transp
         value = _attach([result], value, partial(_entries, cost_matrix), a, b, 1.0)
     tensor: Any = _like_inputs(value[0], cost_matrix, a, b)
     return replace(result, value=tensor, cost=tensor)
+
+
+def with_slopes(value: float, slopes: Callable[[], Sequence[Array]], inputs: Sequence[Any]) -> Tensor:
+    """A number as a 0-d tensor of the inputs' kind, whose derivatives in each of them are `slopes`."""
+    tensor = torch.tensor(value, dtype=torch.float64)
+    if torch.is_grad_enabled() and _needs_gradient(*inputs):
+        tensor = _Slopes.apply(tensor, slopes(), *map(_tensor, inputs))  # type: ignore[no-untyped-call]
+    return _like_inputs(tensor, *inputs)
+
+
+class _Slopes(torch.autograd.Function):
+    """A number that is known with its derivatives; those of second order are not."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, slopes: Sequence[Array], *inputs: Tensor) -> Tensor:
+        ctx.slopes = [
+            _finite(slope, like=one) if needed else None
+            for slope, one, needed in zip(slopes, inputs, ctx.needs_input_grad[2:])
+        ]
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(None if slope is None else slope * gradients[0].to(slope) for slope in ctx.slopes)
+
+
+def _finite(slope: Array, like: Tensor) -> Tensor:
+    """A slope of the kind and shape of its input, within the range of its dtype."""
+    largest = torch.finfo(like.dtype).max
+    return torch.from_numpy(slope).clip(-largest, largest).reshape(like.shape).to(like)
 
 
 @dataclass(frozen=True)

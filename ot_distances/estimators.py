@@ -22,8 +22,9 @@ BLOCK = 1024
 ROUNDING = 1.0 + 1e-12
 
 # Two samples are one where more than FEW different points, and ALIKE of all, occur as often in both: laws with atoms
-# produce that by chance where these are few.
+# produce that by chance where these are few. They share points where chance would with a probability below CHANCE.
 FEW, ALIKE = 10, 0.9
+CHANCE = 1e-6
 
 Logs = tuple[Array, Array]  # log of the density ratio p / q at the points x and y
 
@@ -52,7 +53,7 @@ _PARAMETERS = """
     Raises
     ------
     TypeError, ValueError
-        Bad input, too few points, or one sample passed twice.
+        Bad input, too few points, one sample passed twice, or two that share points.
     ImportError
         "classifier" without scikit-learn.
 
@@ -191,7 +192,14 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
 
 
 def _require_independent(x: Array, y: Array) -> None:
-    """Refuse copies of one sample: every point would find itself in the other one, which no point of a law does."""
+    """Refuse copies of one sample, or of a part of it: a point would find itself in the other one, as no point of a law
+    does.
+
+    Whatever the laws, atoms of theirs that occur once on either side are at most as many in the mean as those that
+    occur twice on one side and never on the other: l m <= (l^2 + m^2) / 2 for the expected numbers l and m of an atom.
+    """
+    from scipy.special import bdtrc
+
     which = np.unique(np.concatenate((x, y)), axis=0, return_inverse=True)[1].ravel()
     often, other = (np.bincount(side, minlength=which.max() + 1) for side in (which[: len(x)], which[len(x) :]))
     held = often > 0
@@ -200,6 +208,13 @@ def _require_independent(x: Array, y: Array) -> None:
         raise ValueError(
             f"`x` and `y` must be independent samples, but {alike} of the {different} different points of x occur as "
             "often in y. Draw two samples, or compare two halves of one."
+        )
+    shared = int(((often == 1) & (other == 1)).sum())
+    twice = int(((often == 2) & (other == 0) | (often == 0) & (other == 2)).sum())
+    if shared > FEW and bdtrc(shared - 1, shared + twice, 0.5) < CHANCE:
+        raise ValueError(
+            f"`x` and `y` must be independent samples, but {shared} points occur once in each, and only {twice} twice "
+            "in one of them. Leave out of one sample what the other holds."
         )
 
 

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 
 from . import measures
+from ._arrays import library
 from .problem import Array
 
 # Covariances are close where the map between the laws is as near to 1 as this, so that three steps of its iteration
 # tell all its digits; and regular where the least eigenvalue is more than this part of the largest.
 NEAR, LEAST = 1e-4, 1e-10
 
+# Negative eigenvalues, and differences across the diagonal, that are taken for rounding: relative to the largest.
+ROUNDING = {"float64": 1e-8, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
 
-def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> float:
+
+def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> float | Any:
     """W_2 between two normal distributions, in the unit of the means.
 
     ``W_2^2 = |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x^(1/2) S_y S_x^(1/2))^(1/2))``; the second term is the squared
@@ -30,8 +34,8 @@ def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> fl
 
     Returns
     -------
-    float
-        The distance.
+    float or tensor
+        The distance; a 0-d tensor for torch, differentiable in all four.
 
     Raises
     ------
@@ -43,6 +47,9 @@ def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> fl
     The trace formula cancels where the covariances are close. Here the Bures distance is the least Frobenius
     distance ``|A - B U|`` between square roots, A A' = S_x, B B' = S_y, over rotations U: a polar decomposition,
     which loses no digits; covariances that nearly agree are compared by their difference. O(d^3) time.
+
+    The slope in S_x is ``(1 - T) / (2 W_2)`` with the linear map T from one law to the other. Along directions in which
+    S_x has no variance it is infinite where S_y has some, and 0 is given; at W_2 = 0, a kink, all slopes are 0.
 
     References
     ----------
@@ -70,23 +77,52 @@ def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> fl
         + [(math.frexp(float(np.abs(c).max()))[1] + 1) // 2 for c in covariances if c.any()],
     )
     scaled = [np.ldexp(c, -2 * shift) for c in covariances]
-    roots = [_root(c, name, 2 * shift) for c, name in zip(scaled, ("cov_x", "cov_y"))]
+    roots = [_root(c, name, 2 * shift, given) for c, name, given in zip(scaled, ("cov_x", "cov_y"), (cov_x, cov_y))]
     left, _, right = np.linalg.svd(roots[1].T @ roots[0])
-    bures = _nearly_equal(*scaled)
-    if bures is None:
-        bures = float(np.linalg.norm(roots[0] - roots[1] @ (left @ right)))
-    difference = np.linalg.norm(np.ldexp(means[0], -shift) - np.ldexp(means[1], -shift))
-    return math.ldexp(math.hypot(float(difference), bures), shift)
+    rotation = left @ right
+    apart = _nearly_equal(*scaled)
+    if apart is None:
+        apart = roots[0] - roots[1] @ rotation
+    difference = np.ldexp(means[0], -shift) - np.ldexp(means[1], -shift)
+    distance = math.hypot(float(np.linalg.norm(difference)), float(np.linalg.norm(apart)))
+    value = math.ldexp(distance, shift)
+    given = mean_x, cov_x, mean_y, cov_y
+    if library(*given) != "torch":
+        return value
+    from . import _torch
+
+    return _torch.with_slopes(value, lambda: _slopes(difference, apart, rotation, roots, distance, shift), given)
 
 
-def _nearly_equal(cov_x: Array, cov_y: Array) -> float | None:
-    """The Bures distance from the difference of the covariances, exactly 0 for equal ones; None where they are apart.
+def _slopes(
+    difference: Array, apart: Array, rotation: Array, roots: list[Array], distance: float, shift: int
+) -> tuple[Array, Array, Array, Array]:
+    """Partial derivatives of the distance in the means and covariances: all but the last argument in its unit.
+
+    `apart` is A - B U, the roots in their best position: (1 - T) A with the map T, and so 1 - T = (A - B U) / A.
+    """
+    if distance == 0:
+        return np.zeros_like(difference), np.zeros_like(apart), np.zeros_like(difference), np.zeros_like(apart)
+    in_x, in_y = (
+        np.ldexp((side + side.T) / (4 * distance), -shift)
+        for side in (apart @ _inverse(roots[0]), -apart @ rotation.T @ _inverse(roots[1]))
+    )
+    return difference / distance, in_x, -difference / distance, in_y
+
+
+def _inverse(root: Array) -> Array:
+    """Of a symmetric root, on the directions in which it has a variance."""
+    return np.linalg.pinv(root, rcond=math.sqrt(LEAST), hermitian=True)
+
+
+def _nearly_equal(cov_x: Array, cov_y: Array) -> Array | None:
+    """A - B U, the roots in their best position, from the difference of the covariances; None where they are apart.
 
     The best map from one law to the other is 1 + M with S M + M S + M S M = S_y - S, S = S_x, which is solved for M in
-    the eigenvectors of S; the distance is |M S^(1/2)|.
+    the eigenvectors of S; then A - B U is -M S^(1/2), exactly 0 for equal covariances.
     """
     if np.array_equal(cov_x, cov_y):
-        return 0.0
+        return np.zeros_like(cov_x)
     eigenvalues, vectors = np.linalg.eigh(cov_x)
     if eigenvalues[0] <= LEAST * eigenvalues[-1]:
         return None
@@ -96,7 +132,7 @@ def _nearly_equal(cov_x: Array, cov_y: Array) -> float | None:
         return None
     for _ in range(3):
         step = (moved - (step * eigenvalues) @ step) / sums
-    return float(np.linalg.norm(step * np.sqrt(eigenvalues)))
+    return -vectors @ (step * np.sqrt(eigenvalues)) @ vectors.T
 
 
 def _mean(value: Any, name: str) -> Array:
@@ -116,7 +152,7 @@ def _covariance(value: Any, name: str, d: int) -> Array:
             f"`{name}` must have shape ({d}, {d}), but it has shape {array.shape}. Pass one covariance matrix."
         )
     measures.require_finite(array, name, "A Gaussian has a finite covariance.")
-    uneven = np.abs(array - array.T) > 1e-8 * np.abs(array).max()
+    uneven = np.abs(array - array.T) > _rounding(value) * np.abs(array).max()
     if uneven.any():
         i, j = np.unravel_index(int(np.argmax(uneven)), array.shape)
         raise ValueError(
@@ -126,10 +162,16 @@ def _covariance(value: Any, name: str, d: int) -> Array:
     return (array + array.T) / 2
 
 
-def _root(covariance: Array, name: str, shift: int) -> Array:
+def _rounding(given: Any) -> float:
+    """What is rounding in a covariance of the dtype that the user's has."""
+    return ROUNDING.get(str(getattr(given, "dtype", "float64")).rpartition(".")[2], ROUNDING["float64"])
+
+
+def _root(covariance: Array, name: str, shift: int, given: Any) -> Array:
     """The symmetric square root; eigenvalues negative by rounding count as 0. `shift` restores the unit in errors."""
     eigenvalues, vectors = np.linalg.eigh(covariance)
-    if eigenvalues[0] < -1e-8 * max(eigenvalues[-1], 0.0) or (eigenvalues[-1] <= 0 and eigenvalues[0] < 0):
+    least = -_rounding(given) * max(eigenvalues[-1], 0.0)
+    if eigenvalues[0] < least or (eigenvalues[-1] <= 0 and eigenvalues[0] < 0):
         raise ValueError(
             f"`{name}` must be positive semidefinite, but its least eigenvalue is "
             f"{math.ldexp(float(eigenvalues[0]), shift):.6g}. Project it, or estimate it again."

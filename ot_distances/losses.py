@@ -27,6 +27,9 @@ _untraced: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = torch.comp
 
 REDUCTIONS = ("mean", "sum", "none")
 
+# Probabilities below so many smallest normal numbers may have lost digits that their logits still have.
+VANISHED = 2.0**60
+
 # Relative difference of two total masses that is taken for rounding.
 MASS_TOLERANCE = 1e-4
 
@@ -170,7 +173,7 @@ class SlicedWassersteinLoss(_Loss):
         self, p: float = 2, n_projections: int = 128, *, seed: int | None = None, reduction: str = "mean"
     ) -> None:
         super().__init__(reduction)
-        whole = isinstance(n_projections, int)
+        whole = isinstance(n_projections, (int, np.integer)) and not isinstance(n_projections, bool)
         if not whole or n_projections < 1:
             raise (ValueError if whole else TypeError)(
                 f"`n_projections` must be at least 1, an integer, but it is {n_projections!r}. Pass 128, say."
@@ -235,15 +238,20 @@ class _DivergenceLoss(_Loss):
         """The loss of probability vectors p and q, (..., k); leading axes broadcast."""
         _require_tensors(p=p, q=q)
         dtype = _dtype(p, q)
-        p, q = (_softmax(side) if name in self.logits else side for name, side in (("p", p), ("q", q)))
-        return self._reduced(type(self).divergence(p, q).to(dtype))
+        left, right = (_softmax(side) if name in self.logits else side for name, side in (("p", p), ("q", q)))
+        return self._reduced(self._between(left, right, q).to(dtype))
+
+    def _between(self, p: Tensor, q: Tensor, given: Tensor) -> Any:
+        """The divergence of the vectors; `given` is q as it came."""
+        return type(self).divergence(p, q)
 
 
 class KLLoss(_DivergenceLoss):
     """The Kullback-Leibler divergence KL(p || q), in nats, as a loss: `kl_divergence` of probability vectors.
 
     Unlike `torch.nn.KLDivLoss` it takes probabilities, in the order of the formula. Data first, ``loss(data, model)``,
-    is maximum likelihood; it is inf where the model excludes what the data hold, and so wants a softmax.
+    is maximum likelihood; it is inf where the model excludes what the data hold, and so wants a softmax. Logits of q
+    may lie any distance apart: where their softmax vanishes in floating point, its logarithm is used.
 
     Parameters
     ----------
@@ -264,6 +272,19 @@ class KLLoss(_DivergenceLoss):
     """
 
     divergence = staticmethod(kl_divergence)
+
+    def _between(self, p: Tensor, q: Tensor, given: Tensor) -> Any:
+        values = super()._between(p, q, given)
+        if "q" not in self.logits:
+            return values
+        p = _double(p)
+        vanished = (p > 0) & (q < VANISHED * torch.finfo(q.dtype).tiny)
+        if not bool(vanished.any()):
+            return values
+        # The inner `where` keep infinite slopes at p = 0 out of the chain rule.
+        log_q = torch.where(p > 0, _double(given).log_softmax(-1), 0.0)
+        terms = p * (torch.where(p > 0, p, 1.0).log() - log_q) - p + q
+        return torch.where(vanished.any(-1), terms.sum(-1), values)
 
 
 class JSLoss(_DivergenceLoss):

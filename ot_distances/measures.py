@@ -21,9 +21,7 @@ MASS_BITS = 60
 def real_array(value: Any, name: str) -> Array:
     """`value` as a numpy array of real numbers; the caller's library and dtype are read, not kept."""
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"`{name}` must not be a masked array, whose mask would be lost. Pass {name}.compressed(), or 0 weights."
-        )
+        raise TypeError(f"`{name}` must be a plain array, but it is masked. Fill it, or leave out what is masked.")
     if hasattr(value, "toarray"):  # without this numpy makes one object of it
         raise TypeError(
             f"`{name}` must be a dense array, but it is a sparse {type(value).__name__}. "
@@ -329,7 +327,7 @@ def generator(seed: Any) -> np.random.Generator:
 
 def option(value: Any, name: str, known: Any) -> str:
     """One of a fixed set of names."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(
             f"`{name}` must be one of {', '.join(map(repr, known))}, but it is {value!r}. Pick one of them."
         )

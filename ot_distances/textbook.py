@@ -38,8 +38,10 @@ def lp_constraints(n: int, m: int) -> csr_array:
 
     Raises
     ------
-    ValueError
-        n or m below 1.
+    TypeError, ValueError
+        n or m is no integer, or below 1.
+    MemoryError
+        It does not fit: it takes 64 bytes for each of the n m pairs while it is built.
 
     Examples
     --------

@@ -36,7 +36,7 @@ WALLS: dict[str, set[str]] = {
     "textbook": DOOR | {"wasserstein"},
     "verification": DOOR | {"wasserstein"},
     "sliced": DOOR | {"wasserstein"},
-    "gaussian": {"_arrays", "measures", "problem"},
+    "gaussian": {"_arrays", "_torch", "measures", "problem"},
     "_torch": {"_arrays", "problem"},
     "_terms": set(),
     "_laws": {"_arrays", "problem"},

@@ -287,6 +287,24 @@ OTHERS = (
         ("`mean_", "must", "(1,)", "(2,)"),
     ),
     (
+        "method of no name",
+        lambda: ot.wasserstein([0.0], [1.0], method=["auto"]),
+        ValueError,
+        ("`method` must be", "['a"),
+    ),
+    (
+        "metric of no name",
+        lambda: ot.wasserstein([0.0], [1.0], metric=["l2"]),
+        ValueError,
+        ("`metric` must be", "['l2']"),
+    ),
+    (
+        "masked",
+        lambda: ot.wasserstein(np.ma.array([0.0]), [1.0]),
+        TypeError,
+        ("`x` must be a plain array", "Fill it"),
+    ),
+    (
         "Gaussian asymmetric",
         lambda: ot.gaussian_wasserstein([0.0] * 2, [[1.0, 0.5], [0.0, 1.0]], [0.0] * 2, np.eye(2)),
         ValueError,

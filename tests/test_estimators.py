@@ -90,6 +90,24 @@ def test_one_sample_passed_twice_is_refused(estimate, method):
     assert abs(kl_from_samples(coin, coin).value) < 0.01
 
 
+@pytest.mark.parametrize("estimate", TRUTH, ids=lambda f: f.__name__)
+def test_samples_that_share_points_are_refused(estimate):
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=(2, 300))
+    for shared in (np.r_[x[:30], y], np.r_[x[:30], y, np.zeros(300)]):
+        with pytest.raises(ValueError, match="but 30 points occur once in each, and only 0 twice in one of them"):
+            estimate(np.r_[x, np.zeros(50)], shared)
+
+
+@pytest.mark.parametrize("atoms", [30, 300, 3_000, 30_000, 300_000])
+@pytest.mark.parametrize(("n", "m"), [(30, 30), (1_000, 1_000), (30, 3_000)])
+def test_points_that_coincide_by_chance_are_welcome(atoms, n, m):
+    rng = np.random.default_rng(atoms + n + m)
+    for _ in range(10):
+        assert math.isfinite(kl_from_samples(rng.integers(atoms, size=n), rng.integers(atoms, size=m)).value)
+        assert math.isfinite(js_from_samples(rng.poisson(atoms, n), rng.poisson(atoms, m)).value)
+
+
 def test_samples_may_change_places():
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(200, 3)), rng.normal(1, 2, size=(250, 3))

@@ -415,6 +415,56 @@ def test_divergence_losses_are_the_functions_of_that_name(rng, name, logits):
     torch.testing.assert_close(loss, function(p, q), rtol=1e-14, atol=0)
 
 
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize("near", [False, True])
+def test_the_gaussian_distance_has_the_gradient_of_finite_differences(rng, d, near):
+    mean, root, other = points(rng, d), points(rng, d, d), points(rng, d, d)
+    one = torch.eye(d, dtype=torch.float64)
+    fixed = (root @ root.T).detach() + 1.0001 * one
+
+    def distance(mean, root, other):
+        cov_x = root @ root.T + one
+        return ot.gaussian_wasserstein(mean, cov_x, 0 * mean, fixed if near else other @ other.T + one)
+
+    assert gradcheck(distance, (mean, root, other.requires_grad_(not near)))
+
+
+def test_the_gaussian_distance_of_tensors_is_a_tensor_of_their_kind():
+    variance = torch.tensor(4.0, requires_grad=True)
+    distance = ot.gaussian_wasserstein(0.0, variance, torch.tensor(3.0), 25)
+    distance.backward()
+    assert distance.dtype == torch.float32 and distance.item() == pytest.approx(math.sqrt(18))
+    assert variance.grad.item() == pytest.approx((2 - 5) / (2 * math.sqrt(18) * 2))
+    assert not ot.gaussian_wasserstein(torch.zeros(2), torch.eye(2), [1, 0], torch.eye(2)).requires_grad
+    cov = torch.eye(2, requires_grad=True)
+    ot.gaussian_wasserstein(torch.zeros(2), cov, torch.zeros(2), torch.eye(2)).backward()
+    assert (cov.grad == 0).all()
+
+
+@pytest.mark.parametrize("gap", [600.0, 680.0, 720.0, 744.0, 1e4, 1e30])
+@pytest.mark.parametrize("logits", ["q", "pq"])
+def test_kl_of_logits_is_finite_however_far_they_lie_apart(gap, logits):
+    z = torch.tensor([[0.0, -gap, -5.0], [0.0, 1.0, 2.0]], dtype=torch.float64, requires_grad=True)
+    w = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64).log().requires_grad_()
+    loss_of = losses.KLLoss(logits=logits, reduction="none")
+    values = loss_of(w if "p" in logits else w.softmax(0), z)
+    p, log_q = w.softmax(0).detach(), z.detach().log_softmax(-1)
+    torch.testing.assert_close(values.detach(), (p * (p.log() - log_q)).sum(-1), rtol=1e-13, atol=0)
+    in_z, in_w = gradients(values.sum(), z, w)
+    torch.testing.assert_close(in_z, log_q.exp() - p, rtol=1e-12, atol=1e-15)
+    log_ratio = (p.log() - log_q).sum(0)
+    torch.testing.assert_close(in_w, p * (log_ratio - p @ log_ratio), rtol=1e-12, atol=1e-15)
+
+
+def test_kl_of_a_forbidden_logit_is_infinite_only_where_data_are():
+    z = torch.tensor([0.0, -INF, -1e3], requires_grad=True)
+    loss = losses.KLLoss(logits="q")(torch.tensor([0.5, 0.0, 0.5]), z)
+    loss.backward()
+    assert loss.item() == pytest.approx(500 - math.log(2))
+    assert z.grad.tolist() == [0.5, 0.0, -0.5]
+    assert losses.KLLoss(logits="q")(torch.tensor([0.5, 0.5, 0.0]), z).item() == INF
+
+
 def test_debiased_loss_is_zero_in_the_mean_for_equal_laws(rng):
     plain, debiased = losses.WassersteinLoss(), losses.WassersteinLoss(debias=True)
     draws = [(points(rng, 32, 2), points(rng, 32, 2)) for _ in range(60)]
@@ -559,6 +609,7 @@ def test_bad_use_of_a_loss_is_refused(name):
         (lambda: losses.WassersteinLoss(p="2"), "`p` must be a number, but it is '2'"),
         (lambda: losses.SlicedWassersteinLoss()(torch.ones(1, 1), torch.ones(1, 1), [1.0]), "`a` must be a tensor"),
         (lambda: losses.SlicedWassersteinLoss(n_projections=2.5), "`n_projections` must be at least 1, an integer"),
+        (lambda: losses.SlicedWassersteinLoss(n_projections=True), "`n_projections` must be at least 1, an integer"),
         (lambda: losses.SlicedWassersteinLoss(seed="a"), "`seed` must be an integer >= 0, a Generator or None"),
     ],
 )

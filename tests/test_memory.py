@@ -41,6 +41,7 @@ CALLS = {
     "clusters, function": in_space(2, {"metric": cdist, "method": "multiscale"}),
     "assignment": in_space(2, {"method": "assignment"}),
     "network simplex": in_space(2, {"method": "network_simplex"}, True),
+    "high order": in_space(2, {"p": 12, "method": "network_simplex"}),
     "linear program": in_space(2, {"method": "lp"}, n=150),
     "bottleneck": in_space(2, {"p": np.inf}, True),
     "line": in_space(1, {}, True, n=50_000),
@@ -90,5 +91,9 @@ def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch, options, f
 
 def test_the_refusal_knows_what_is_free():
     costs.require_memory(10**6, "A little", "None needed.")
+    with pytest.raises(
+        MemoryError, match=r"The constraint matrix of 1000000 x 1000000 pairs needs 64,000,000,000,000 byte"
+    ):
+        ot.lp_constraints(10**6, 10**6)
     with pytest.raises(MemoryError, match=r"Very much needs 1,000,000,000,000,000,000 bytes, but [\d,]+ are available"):
         costs.require_memory(10**18, "Very much", "Take less.")

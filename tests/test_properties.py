@@ -70,7 +70,7 @@ def test_the_bottleneck_is_the_least_threshold(problem, metric, data):
         assert distance[result.plan.coords].max() == pytest.approx(truth, rel=1e-14)
 
 
-@given(cases.transport_problems())
+@given(cases.transport_problems(wide=True))
 def test_every_solver_finds_the_optimum_of_a_cost_matrix(problem):
     cost, a, b = problem
     full_a, full_b = filled(a, b, *cost.shape)

@@ -461,6 +461,13 @@ def test_gaussian_covariances_that_commute_have_the_distance_of_their_roots():
     assert value == pytest.approx(math.dist(np.sqrt(first), np.sqrt(second)), rel=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_covariances_of_few_points_are_singular_to_rounding_and_welcome(rng, dtype):
+    cov = np.cov(rng.normal(size=(20, 5)).astype(dtype), dtype=dtype)
+    value = ot.gaussian_wasserstein(np.zeros(20), cov, np.zeros(20), np.zeros((20, 20)))
+    assert value == pytest.approx(math.sqrt(np.trace(cov)), rel=1e-6)
+
+
 def test_equal_gaussians_are_at_distance_zero(rng):
     cov = covariance(rng, 4)
     assert ot.gaussian_wasserstein(np.ones(4), cov, np.ones(4), cov) == 0

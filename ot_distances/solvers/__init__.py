@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
@@ -175,13 +175,25 @@ def _proven(problem: TransportProblem, method: str, rtol: float, started: float)
     if name in OF_MATRICES and n * m > FEW:
         other = in_units_of_longest(problem)
     try:
-        return certify(other or problem, *find_flow(other or problem, method), rtol, started)
+        return _certified(problem, other, method, rtol, started)
     except NotConverged:
         if other is None and (name in OF_MATRICES or method == "auto"):
             other = in_units_of_longest(problem)
             if other is not None:
-                return certify(other, *find_flow(other, method), rtol, started)
+                return _certified(problem, other, method, rtol, started)
         raise
+
+
+def _certified(
+    problem: TransportProblem, other: tuple[TransportProblem, int] | None, method: str, rtol: float, started: float
+) -> Transport:
+    """The certified answer to a problem, or to what stands for it: with its matrix, and what that took to find."""
+    if other is None:
+        return certify(problem, *find_flow(problem, method), rtol, started)
+    restated, taken = other
+    flow, name = find_flow(restated, method)
+    held = 8 * problem.shape[0] * problem.shape[1] + flow.bytes
+    return certify(restated, replace(flow, bytes=max(taken, held)), name, rtol, started)
 
 
 def _stopped(problem: TransportProblem, reason: str) -> NotConverged:

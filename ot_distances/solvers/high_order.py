@@ -15,8 +15,9 @@ from ..problem import TransportProblem, Watch
 ORDER, FEW, PAIRS = 8.0, 2**18, 5_000**2
 
 
-def in_units_of_longest(problem: TransportProblem) -> TransportProblem | None:
-    """The same problem with its costs, as a matrix, in units of that of the longest move of the plan for p = inf.
+def in_units_of_longest(problem: TransportProblem) -> tuple[TransportProblem, int] | None:
+    """The same problem with its costs, as a matrix, in units of that of the longest move of the plan for p = inf; and
+    the bytes that it took to find it.
 
     Whatever costs more than that plan does altogether is in no better one, not even for one unit of mass: such costs
     are cut off at twice as much, and what is left needs no more digits than float64 has. None where the problem is
@@ -43,4 +44,4 @@ def in_units_of_longest(problem: TransportProblem) -> TransportProblem | None:
     top = float(values.max())
     np.minimum(values, 2 * spent, out=values)
     scaled = DenseCost(values, unit=exponent, shift=0, extremes=(0.0, top), error=error)
-    return replace(problem, cost=scaled, start=None)
+    return replace(problem, cost=scaled, start=None), max(flow.bytes, 3 * values.nbytes)

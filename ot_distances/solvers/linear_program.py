@@ -30,6 +30,7 @@ def constraints(n: int, m: int) -> Any:
     """The (n + m, n m) matrix of row sums, then column sums, of a plan stacked row by row."""
     from scipy.sparse import csr_array, eye_array, kron, vstack
 
+    require_memory(64 * n * m, f"The constraint matrix of {n} x {m} pairs", "Use solve_cost, which needs none.")
     ones = np.ones
     return csr_array(vstack([kron(eye_array(n), ones((1, m))), kron(ones((1, n)), eye_array(m))]))
 
