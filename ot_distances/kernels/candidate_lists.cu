@@ -45,21 +45,37 @@ template <class T> struct Matrix {
 
     template <class P> __device__ P at(int j) const { return in<P>(row[j]); }
 
-    // visit(j, c_ij + p_j) at this thread's share of the columns
+    // visit(j, c_ij + p_j) at this thread's share of the columns; some visits may be of no column, with inf
     template <class P, class Visit> __device__ void each(const P* __restrict__ p, Visit visit) const {
         constexpr int N = 16 / sizeof(T);
         int packs = reinterpret_cast<size_t>(row) % 16 ? 0 : m / N;
-        auto costs = reinterpret_cast<const Pack<T, N>*>(row);
-        auto prices = reinterpret_cast<const Pack<P, N>*>(p);
-#pragma unroll 4
-        for (int k = threadIdx.x; k < packs; k += blockDim.x) {
-            Pack<T, N> c = costs[k];
-            Pack<P, N> q = prices[k];
+        part<N, (sizeof(P) > sizeof(T) ? 2 : 4)>(0, packs, p, visit);
+        part<1, 4>(N * packs, m - N * packs, p, visit);
+    }
+
+    // The same for `packs` packs of N columns from `start` on. AT_ONCE of them are on the way before the first is looked
+    // at, with no branch between: a thread that loads one after the other waits for the memory each time.
+    template <int N, int AT_ONCE, class P, class Visit>
+    __device__ void part(int start, int packs, const P* __restrict__ p, Visit visit) const {
+        auto costs = reinterpret_cast<const Pack<T, N>*>(row + start);
+        auto prices = reinterpret_cast<const Pack<P, N>*>(p + start);
+        int step = blockDim.x;
+        for (int first = threadIdx.x; first < packs; first += AT_ONCE * step) {
+            Pack<T, N> c[AT_ONCE];
+            Pack<P, N> q[AT_ONCE];
 #pragma unroll
-            for (int l = 0; l < N; l++) visit(N * k + l, in<P>(c.of[l]) + q.of[l]);
+            for (int s = 0; s < AT_ONCE; s++) {
+                int k = first + s * step < packs ? first + s * step : first;
+                c[s] = costs[k], q[s] = prices[k];
+            }
+#pragma unroll
+            for (int s = 0; s < AT_ONCE; s++) {
+                bool inside = first + s * step < packs;
+#pragma unroll
+                for (int l = 0; l < N; l++)
+                    visit(start + N * (first + s * step) + l, inside ? in<P>(c[s].of[l]) + q[s].of[l] : P(INFINITE));
+            }
         }
-#pragma unroll 4
-        for (int j = packs * N + threadIdx.x; j < m; j += blockDim.x) visit(j, at<P>(j) + p[j]);
     }
 };
 

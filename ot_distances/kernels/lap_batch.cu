@@ -192,14 +192,13 @@ template <class T, int WARPS> struct Problem {
             double here = first ? 0 : u[i];
             Least least{infinity(), infinity(), NOBODY};
             FOUR_AT_A_TIME for (int j = t; j < m; j += THREADS) {
-                if (!first && mark[j]) continue;
-                double reached = base + ((entry(i, j) - here) - v[j]);
-                if (first || reached < distance[j]) {
-                    distance[j] = reached, before[j] = i, mark[j] = 0;
-                } else {
-                    reached = distance[j];
+                // No branch around the entries: they are on the way four at a time.
+                bool open = first || !mark[j];
+                double reached = base + ((entry(i, j) - here) - v[j]), known = first ? infinity() : distance[j];
+                if (first || (open && reached < known)) {
+                    distance[j] = known = reached, before[j] = i, mark[j] = 0;
                 }
-                least.add(reached, infinity(), pack(j, row_of_col[j]));
+                least.add(open ? known : infinity(), infinity(), open ? pack(j, row_of_col[j]) : NOBODY);
             }
             least = least_of_team<WARPS>(least, turn);
             if (least.best == infinity()) return INFEASIBLE;
