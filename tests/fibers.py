@@ -1,7 +1,8 @@
 """A backend without a GPU: the .cu files run on the CPU, a fiber a thread, under schedules that look for trouble.
 
 The same contract as `ot_distances._device.Cuda`, with numpy in the place of cupy. It is stricter than a device: types
-of arguments, writes outside an array and barriers that not all threads reach are errors.
+of arguments, launches beyond a device's limits, misaligned access, writes outside an array and barriers that not all
+threads reach are errors; and what nobody wrote is no number.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from ot_distances import _device
 
@@ -26,10 +28,18 @@ SCHEDULES = {"round robin": 0, "forward": 1, "backward": 2, "adversarial": 3}
 SHIM = Path(__file__).with_name("cuda_shim.h")
 CACHE = Path(__file__).parents[1] / ".pytest_cache" / "fibers"
 FLAGS = ["-std=c++20", "-O2", "-w", "-shared", "-fPIC", "-ffp-contract=off", "-frounding-math", "-U_FORTIFY_SOURCE"]
+FLAGS += ["-fsanitize=alignment"]
 BARRIER = re.compile(r"(?:\w+\.)?\b(?:sync|__syncthreads|__syncwarp)\([^()]*\);")
 GUARD = 256  # bytes around each array
+MOST_BLOCKS, MOST_THREADS, REGISTERS = 2**31 - 1, 1024, 2**16  # of a grid, of a block, of a block
 
 COMPILER = shutil.which("g++")
+
+# What a test of both kinds of devices is run with: the one needs no compiler, the other no GPU.
+DEVICES = [
+    pytest.param("fibers", marks=pytest.mark.skipif(COMPILER is None, reason="needs g++")),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
 
 
 class Fault(RuntimeError):
@@ -48,13 +58,24 @@ class How(ctypes.Structure):
     )
 
 
+class Numbers:
+    """Numpy, but for memory that was not written: there it holds whatever leads astray."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def empty(shape: Any, dtype: Any = np.float64) -> np.ndarray:
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max // 2, dtype)
+
+
 class Fibers:
     """Kernels on the CPU; `dropped` is the (source, line) of a barrier that is left out.
 
     A launch of more than `patience` switches between threads counts as endless.
     """
 
-    xp = np
+    xp = Numbers()
     multiprocessors = 2
     shared_memory = 227 * 1024
 
@@ -64,9 +85,14 @@ class Fibers:
         self.schedule = SCHEDULES[schedule]
         self.seeds = itertools.count(1000 * seed)
         self.dropped = dropped
+        self._recorded: list[tuple[Any, ...]] | None = None
 
     def launch(self, source: str, kernel: str, grid: int, block: int, args: tuple[Any, ...], shared: int = 0) -> None:
-        run, types = _kernel(source, kernel)
+        if self._recorded is not None:
+            return self._recorded.append((source, kernel, grid, block, args, shared))
+        run, types, registers = _kernel(source, kernel)
+        if not (0 < grid <= MOST_BLOCKS and 0 < block <= min(MOST_THREADS, REGISTERS // registers)):
+            raise Fault(f"{kernel} cannot be launched with {grid} blocks of {block} threads of {registers} registers")
         if len(args) != len(types):
             raise Fault(f"{kernel} takes {len(types)} arguments, not {len(args)}")
         guarded = _Guarded()
@@ -79,7 +105,19 @@ class Fibers:
         guarded.give_back(kernel)
 
     def graph(self, steps: Callable[[], None]) -> Callable[[], None]:
-        return steps
+        """As on a device: the arrays and numbers are those of now."""
+        self._recorded = []
+        try:
+            steps()
+            launches = self._recorded
+        finally:
+            self._recorded = None
+
+        def replay() -> None:
+            for launch in launches:
+                Fibers.launch(self, *launch)
+
+        return replay
 
     def synchronize(self) -> None:
         pass
@@ -140,15 +178,16 @@ def barriers(source: str) -> list[int]:
 
 
 @cache
-def _kernel(source: str, kernel: str) -> tuple[Any, list[str]]:
-    """The compiled kernel, and the types of its parameters."""
-    names = list(_device.instantiations(_device.code(source)))
+def _kernel(source: str, kernel: str) -> tuple[Any, list[str], int]:
+    """The compiled kernel, the types of its parameters, and the registers that a thread may take."""
+    limits = _device.instantiations(_device.code(source))
+    names = list(limits)
     if kernel not in names:
         raise Fault(f"{kernel} is not named in the head of {source}.cu")
     library, number = _library(source), names.index(kernel)
     run, signature = getattr(library, f"launch_{number}"), getattr(library, f"signature_{number}")
     run.restype = signature.restype = ctypes.c_char_p
-    return run, signature().decode().split()
+    return run, signature().decode().split(), limits[kernel]
 
 
 @cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fibers import COMPILER, Fibers
+from fibers import DEVICES, Fibers
 from naive import brute_force_rectangular
 from test_assignment import FAMILIES
 
@@ -18,8 +18,6 @@ from ot_distances.solvers.device_batch import match_batch
 from ot_distances.solvers.small_assignment import SLOTS, match_small
 
 TEAMS = {1: "adversarial", 4: "backward", 8: "round robin"}
-NEEDS_COMPILER = pytest.mark.skipif(COMPILER is None, reason="needs g++")
-DEVICES = [pytest.param("fibers", marks=NEEDS_COMPILER), pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture(params=DEVICES)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from distant import Distant, DistantFibers, cupy
-from fibers import COMPILER, SCHEDULES
+from fibers import DEVICES, SCHEDULES
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from test_assignment import FAMILIES, check
@@ -30,8 +30,6 @@ from ot_distances.solvers.device_costs import BY_PRODUCTS, DeviceCloud, DeviceMa
 
 front_door = sys.modules["ot_distances.wasserstein"]
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
-
 # Lists and phases that are short beside problems of a few dozen rows.
 SHORT = {
     (device_auction, "SELECT"): 5,
@@ -44,7 +42,7 @@ SHORT = {
 }
 
 
-@pytest.fixture(params=["fibers", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.fixture(params=DEVICES)
 def backend(request, monkeypatch):
     """A device, or its stand-in, that small problems go to as well."""
     for (module, name), value in SHORT.items():

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
 SOURCE = r"""
 // instantiate: total<float>, total<double>, maximum; registers: 32
 // instantiate: own<int>, lanes, claim, diverge, stray, beyond, forever, mixed; registers: 32
+// instantiate: quarter, halve; registers: 128
 template <class T>
 __global__ void total(const T* values, int n, double* out) {
     extern __shared__ double part[];
@@ -63,6 +64,9 @@ extern "C" __global__ void mixed(int* out) {
 }
 extern "C" __global__ void stray(int* out, int n) { out[n + threadIdx.x] = 1; }
 extern "C" __global__ void beyond(int* out) { extern __shared__ int sm[]; sm[blockDim.x + threadIdx.x] = 1; }
+struct alignas(16) Four { int of[4]; };
+extern "C" __global__ void quarter(const int* from, int* out) { *(Four*)out = *(const Four*)from; }
+extern "C" __global__ void halve(const float* from, double* out) { out[threadIdx.x] = from[threadIdx.x] / 2; }
 extern "C" __global__ void forever(int* flag) { while (atomicAdd(flag, 0) == 0) __syncwarp(); }
 """
 
@@ -124,7 +128,7 @@ def test_adversaries_take_threads_in_many_orders(monkeypatch):
     assert len(orders) == 5
 
 
-@pytest.mark.parametrize("line", [10, 13, 20, 22])
+@pytest.mark.parametrize("line", [11, 14, 21, 23])
 def test_a_missing_barrier_is_noticed(line, monkeypatch, rng):
     """The barriers of the two kernels above, each left out in turn."""
     monkeypatch.setattr(_device, "code", lambda source: SOURCE)
@@ -149,6 +153,8 @@ def test_a_missing_barrier_is_noticed(line, monkeypatch, rng):
         ("stray", (np.zeros(4, np.int32), np.int32(4)), 0, "outside an array of shape"),
         ("forever", (np.zeros(1, np.int32),), 0, "no end"),
         ("beyond", (np.zeros(4, np.int32),), 4 * 32, "beyond the dynamic shared memory"),
+        ("quarter", (np.zeros(5, np.int32)[1:], np.zeros(4, np.int32)), 0, "misaligned access on line 56"),
+        ("claim", (np.zeros(1, np.int32), np.zeros(32, np.int32)), 228 * 1024, "more shared memory than a block has"),
         ("total<float>", (np.zeros(4), np.int32(4), np.zeros(1)), 256, "argument 0 of total<float> is float64"),
         ("stray", (np.zeros(4, np.int32), 4), 0, "must be a numpy scalar"),
         ("stray", (np.zeros((4, 4), np.int32)[:, 0], np.int32(0)), 0, "must be a C-ordered array"),
@@ -160,6 +166,42 @@ def test_faults_are_reported(fibers, kernel, args, shared, text):
     fibers.patience = 10_000
     with pytest.raises(Fault, match=text):
         fibers.launch("itself", kernel, 1, 32, args, shared=shared)
+
+
+@pytest.mark.parametrize(("grid", "block"), [(0, 32), (2**31, 32), (1, 0), (1, 1056), (1, 544)])
+def test_a_launch_beyond_the_limits_of_a_device_is_a_fault(fibers, grid, block):
+    with pytest.raises(Fault, match=f"halve cannot be launched with {grid} blocks of {block} threads of 128 registers"):
+        fibers.launch("itself", "halve", grid, block, (np.zeros(2048, np.float32), np.zeros(2048)))
+
+
+def test_subnormal_floats_are_taken_for_0(fibers):
+    """As with -ftz=true, which CuPy compiles with."""
+    given, out = np.array([1.0, 2.0**-126, 2.0**-127, 2.0**-149], np.float32), fibers.xp.empty(4)
+    fibers.launch("itself", "halve", 1, 4, (given, out))
+    assert out.tolist() == [0.5, 0, 0, 0]
+    assert given[2] / 2 == 2.0**-128  # here they are numbers
+
+
+def test_what_was_not_written_is_no_number(fibers):
+    assert np.isnan(fibers.xp.empty((2, 3), np.float32)).all()
+    assert fibers.xp.empty(2, np.int32).tolist() == [2**30 - 1] * 2
+
+
+def test_a_graph_repeats_its_launches_with_the_arguments_of_then(fibers):
+    counter, place = np.zeros(1, np.int32), np.zeros(64, np.int32)
+    steps = []
+
+    def claim():
+        steps.append(1)
+        fibers.launch("itself", "claim", 1, 16, (counter, place))
+
+    replay = fibers.graph(claim)
+    assert counter[0] == 0 and len(steps) == 1
+    first, counter = counter, np.zeros(1, np.int32)
+    replay(), replay()
+    assert (first[0], counter[0], len(steps)) == (32, 0, 1)
+    fibers.launch("itself", "claim", 1, 16, (counter, place))
+    assert counter[0] == 16
 
 
 def test_views_of_one_array_stay_one(fibers):

@@ -291,6 +291,7 @@ def test_bad_tensors_are_named():
         ot.wasserstein(torch.zeros(2, 1, dtype=torch.complex64), torch.zeros(2, 1))
 
 
+@pytest.mark.gpu
 def test_a_gpu_gets_its_results_back_where_its_points_are(rng):
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
