@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import measures
+from ._show import Rows, as_html, as_text, number
 from .assignment import linear_assignment
 from .problem import Array, Estimate, Progress
 from .sliced import sliced_wasserstein
@@ -24,7 +25,7 @@ Statistic = Callable[[Array, Array], float]
 Many = Callable[[Array, Array], Array]  # of indices (B, n) and (B, m) into all points
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class TestResult:
     """What a permutation test found.
 
@@ -43,6 +44,23 @@ class TestResult:
     statistic: float
     p_value: float
     null_distribution: Array
+
+    def __repr__(self) -> str:
+        drawn = f"null_distribution=<{len(self.null_distribution)} permutations>"
+        return f"TestResult(statistic={self.statistic:.10g}, p_value={self.p_value:.6g}, {drawn})"
+
+    def _summary(self) -> tuple[str, Rows]:
+        low, high = (f"{end:.6g}" for end in np.quantile(self.null_distribution, (0.05, 0.95)))
+        return f"TestResult: p = {self.p_value:.6g}", [
+            ("statistic", number(self.statistic)),
+            ("if one law", f"{low} to {high} in 90 % of {len(self.null_distribution)} permutations"),
+        ]
+
+    def __str__(self) -> str:
+        return as_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._summary())
 
 
 def two_sample_test(
@@ -116,9 +134,7 @@ def two_sample_test(
     orders = np.array([rng.permutation(total) for _ in range(count)])
     own = float(many(np.arange(n)[None], np.arange(n, total)[None])[0])
     null = _in_threads(lambda part: many(part[:, :n], part[:, n:]), orders, n_jobs, progress, "permutations")
-    # Sums of the same terms in another order may differ in their last digits.
-    as_large = int(np.count_nonzero(null >= own - 1e-12 * abs(own)))
-    return TestResult(own, (1 + as_large) / (1 + count), null)
+    return TestResult(own, (1 + _as_large(null, own)) / (1 + count), null)
 
 
 def confidence_interval(
@@ -135,7 +151,8 @@ def confidence_interval(
     """Bootstrap confidence interval for a distance between the laws of two samples.
 
     Both samples are drawn again with replacement; the spread of their distance about that of the samples stands for
-    the spread of the latter about the truth (the basic bootstrap).
+    the spread of the latter about the truth (the basic bootstrap). Where a permutation test at this level cannot tell
+    the laws apart, the interval begins at 0.
 
     Parameters
     ----------
@@ -169,8 +186,9 @@ def confidence_interval(
     Notes
     -----
     The distance between samples lies above that between their laws, by an amount of the order n**(-1/d), and resamples
-    lie above it in the same way: the interval reaches below the value for that, and above it no less than to the value
-    itself. It is meant for laws that differ; where they may be one and the same, use :func:`two_sample_test`.
+    lie above it in the same way: the lower end reaches below the value for that. The upper one does not: it is one for
+    the mean distance of such samples. An equal pair of laws is covered at the `level`, whatever its dimension; laws
+    that hardly differ are covered less often in many dimensions, where samples are further apart than the laws.
 
     References
     ----------
@@ -201,10 +219,19 @@ def confidence_interval(
     drawn = np.concatenate((rng.integers(0, n, (count, n)), rng.integers(n, n + m, (count, m))), axis=1)
     value = float(many(np.arange(n)[None], np.arange(n, n + m)[None])[0])
     again = _in_threads(lambda part: many(part[:, :n], part[:, n:]), drawn, n_jobs, progress, "resamples")
+    # So many relabellings, all of them closer, are what a test at this level needs to tell the laws apart.
+    orders = np.array([rng.permutation(n + m) for _ in range(min(count, math.ceil(1 / (1 - level)) - 1))])
+    null = _in_threads(lambda part: many(part[:, :n], part[:, n:]), orders, n_jobs, False, "permutations")
     above, below = np.quantile(again, ((1 + level) / 2, (1 - level) / 2))
-    interval = (max(0.0, min(value, 2 * value - float(above))), max(value, 2 * value - float(below)))
+    low = 0.0 if _as_large(null, value) else min(value, 2 * value - float(above))
+    interval = (max(0.0, low), max(value, value + max(value, float(again.mean())) - float(below)))
     name = distance if isinstance(distance, str) else "a function"
     return Estimate(value, float(again.std(ddof=1)), interval, float(level), f"basic bootstrap of {name}")
+
+
+def _as_large(null: Array, own: float) -> int:
+    """How many are: sums of the same terms in another order may differ in their last digits."""
+    return int(np.count_nonzero(null >= own - 1e-12 * abs(own)))
 
 
 def _count(value: Any, name: str) -> int:

@@ -44,7 +44,7 @@ WALLS: dict[str, set[str]] = {
     "divergences": {"_arrays", "_laws", "_terms", "problem", "distributions"},
     "estimators": {"_arrays", "measures", "problem", PUBLIC},
     "pairwise": {"_arrays", "measures", "problem", PUBLIC},
-    "inference": {"_arrays", "measures", "problem", PUBLIC},
+    "inference": {"_arrays", "_show", "measures", "problem", PUBLIC},
     "theta_shift": {"_arrays", "_show", "problem", PUBLIC},
     "plotting": {"_arrays", "problem", PUBLIC},
     "losses": {"_arrays", "problem", PUBLIC},

@@ -79,6 +79,24 @@ def test_intervals_cover(rng):
     assert inside >= 16  # below 16 of 20 has a chance of 1 in 400 at a level of 0.95
 
 
+@pytest.mark.parametrize("d", [1, 3])
+def test_intervals_of_one_law_cover_zero(d):
+    begins = []
+    for seed in range(20):
+        x, y = np.random.default_rng(seed).normal(size=(2, 30, d))
+        begins.append(confidence_interval(x, y, seed=seed, n_resamples=40).interval[0])
+    assert np.count_nonzero(begins) <= 4  # more than 4 of 20 have a chance of 1 in 400
+
+
+def test_upper_ends_cover_where_laws_are_close():
+    above = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=50), rng.normal(0.2, 1, size=50)
+        above += confidence_interval(x, y, seed=seed, n_resamples=100).interval[1] >= 0.2
+    assert above >= 36  # below 36 of 40 has a chance of 1 in 50 at 97.5 %; the seeds are fixed
+
+
 def test_higher_levels_are_wider(rng):
     x, y = rng.normal(size=50), rng.normal(size=50) + 1
     widths = []

@@ -23,6 +23,7 @@ RESULTS: dict[str, Any] = {
     "batch": ot.linear_assignment(RNG.random((7, 4, 5))),
     "certificate": ot.verify(RNG.random((9, 9)), plan=np.eye(9) / 9),
     "estimate": ot.sliced_wasserstein(CLOUD, CLOUD + 1, seed=0),
+    "test": ot.two_sample_test(CLOUD[:9], CLOUD[9:20], n_permutations=99, seed=0),
     "theta": ot.theta_shift([-1.0, 0.0, 1.0], n=8),
 }
 # What must be told at a glance.
@@ -33,6 +34,7 @@ TOLD: dict[str, list[str]] = {
     "batch": ["batch=7", "4 of 4 x 5", "gap<="],
     "certificate": ["optimal=False", "primal", "dual", "marginal_error"],
     "estimate": ["value", "stderr", "interval", "level", "method"],
+    "test": ["statistic", "p_value", "99 permutations"],
     "theta": ["segments", "3 thetas"],
 }
 
