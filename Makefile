@@ -63,7 +63,7 @@ test-gpu: $(VENV)/installed-gpu ## The tests that need an NVIDIA GPU
 sanitize: $(VENV)/installed-gpu ## The kernels' tests on a GPU under compute-sanitizer
 	@command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on PATH: it comes with the CUDA toolkit."; exit 1; }
 	@for tool in memcheck racecheck synccheck; do \
-		compute-sanitizer --tool $$tool --error-exitcode 1 \
+		PLAIN_GPU_MEMORY=1 compute-sanitizer --tool $$tool --error-exitcode 1 \
 			$(BIN)/python -m pytest -q -m gpu tests/test_device_batch.py tests/test_device_solver.py || exit 1; \
 	done
 

@@ -3,11 +3,11 @@
     python benchmarks/gpu_assignment.py [--n 1000 4000 16000] [--families uniform ...] [--minutes 9] [--out FOLDER]
 
 Writes gpu_assignment.jsonl (a record a line, the machine first), gpu_assignment.md (tables) and gpu_assignment.png to
-FOLDER, as it goes; nothing is begun after the minutes, and the next run with this FOLDER goes on from there. What tells
-most comes first: a refresh, a round, rounds against the part of the rows that a phase leaves free, the host's part;
-then the targets; then all sizes and families. Every answer's cost is summed again in float64 and held against the
-bounds that our certificate gives. The floor of a problem is one pass over its matrix at the bandwidth with which this
-device copies memory.
+FOLDER, as it goes; it ends when the minutes are over, and the next run with this FOLDER goes on from there. What tells
+most comes first: a few checks of each kernel, which also compile it; the targets; a refresh, a round, rounds against
+the part of the rows that a phase leaves free, the host's part; then all sizes and families. Every answer's cost is
+summed again in float64 and held against the bounds that our certificate gives. The floor of a problem is one pass over
+its matrix at the bandwidth with which this device copies memory. What fails is a record too, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib
-import json
 import multiprocessing
 import os
 import platform
@@ -35,14 +34,24 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from benchmarks import families  # noqa: E402
+from benchmarks.gpu_book import (  # noqa: E402
+    OURS,
+    Book,
+    Clock,
+    Record,
+    draw,
+    key,
+    path_in,
+    read,
+    report,
+    supervise,
+)
 from ot_distances import linear_assignment, wasserstein  # noqa: E402
 from ot_distances._device import Cuda  # noqa: E402
 from ot_distances.costs import PointCost  # noqa: E402
 from ot_distances.solvers import device as device_solver  # noqa: E402
 from ot_distances.solvers import device_auction  # noqa: E402
 from ot_distances.solvers.device_costs import DeviceCloud, DeviceMatrix, OnDevice  # noqa: E402
-
-Record = dict[str, Any]
 
 # A family is the points of both sides and the power of their distance; None is a matrix of independent numbers.
 FAMILIES: dict[str, tuple[Callable[..., Any], int] | None] = {
@@ -53,90 +62,26 @@ FAMILIES: dict[str, tuple[Callable[..., Any], int] | None] = {
     "784-D": (partial(families.pictures, name="MNIST"), 2),
 }
 SIZES = [1000, 2000, 4000, 8000, 16000, 20000]
-BATCHES = [(16384, 32), (4096, 128), (1024, 256), (256, 512), (16, 128)]  # problems, rows and columns of each
+BATCHES = [(4096, 128), (16384, 32), (1024, 256), (256, 512), (16, 128)]  # problems, rows and columns of each
 POINTS = [100_000, 20_000]
 CLOUDS = [(4096, 128, 2), (4096, 32, 16), (256, 512, 2)]  # batches: problems, points of each, dimension
-FIRST, TARGETS = 16_000, (4_000, 16_000)  # sizes of the first timings, and of the first comparisons
+TARGETS = 4_000, 16_000  # sizes of the first comparisons
+FIRST = [(16_000, "uniform"), (16_000, "2-D"), (4_000, "uniform"), (4_000, "2-D"), (4_000, "far apart")]
 LEFT_FREE = [0.01, 0.005, 0.003, 0.002, 0.001, 0.0005]  # parts of the rows that a phase leaves free
 COPIED = 2**28  # numbers, to measure the bandwidth
-WARM_UP = [100, 600, 1200, 2500]  # sizes that between them compile, or load, every kernel
+# What is compiled for the CPU, by a process each, while the first checks run: rows of a matrix, points of a cloud.
+COMPILED = [("matrix", 100), ("matrix", 1200), ("points", 20_000), ("points", 200)]
+# Shapes of the first checks.
+MATRICES = [(1100, 1100), (1050, 1300), (1300, 1050)]
+STACKS = [(40, 20, 20), (9, 128, 128), (3, 100, 150), (2, 300, 512)]
+CHECKED_CLOUDS = [(1100, 2), (1100, 3), (1100, 16)]
 
 # A GPU's best of so many runs; other solvers run once, or twice where that is quick.
 REPEATS, QUICK = 5, 2.0
-# Most of the costs of all solvers but ours that may be off, relatively: some sum in float32.
-TOLERANCE = 1e-5
-# Growth of a peer's time with n, to foresee what fits: steep for the CPU, whose hard families are worse than cubic.
-GROWTH = 3.0
-
-
-class Clock:
-    """The minutes that are left, and what a solver took at the last size of a family."""
-
-    def __init__(self, minutes: float) -> None:
-        self.end = time.perf_counter() + 60 * minutes
-        self.last: dict[tuple[str, ...], tuple[float, float]] = {}
-
-    @property
-    def left(self) -> float:
-        return self.end - time.perf_counter()
-
-    def foreseen(self, record: Record) -> float:
-        seconds, before = self.last.get(self._kind(record), (0.0, size(record)))
-        return float(seconds * (size(record) / before) ** GROWTH)
-
-    def took(self, record: Record) -> None:
-        self.last[self._kind(record)] = record["seconds"], size(record)
-
-    @staticmethod
-    def _kind(record: Record) -> tuple[str, ...]:
-        return record["suite"], record["solver"], record["family"]
-
-
-def size(record: Record) -> float:
-    """Rows of one problem that takes as long as all of the record's."""
-    return float(record["count"] ** (1 / GROWTH) * record["n"])
-
-
-def key(record: Record) -> tuple[Any, ...]:
-    return tuple(record.get(name) for name in ("suite", "family", "n", "count", "solver", "what"))
-
-
-class Book:
-    """What was measured, also by earlier runs with the same folder."""
-
-    def __init__(self, folder: Path, head: Record, clock: Clock) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.head, self.clock = folder, head, clock
-        self.path = folder / "gpu_assignment.jsonl"
-        self.records: dict[tuple[Any, ...], Record] = {}
-        if self.path.exists():
-            self.head, *before = map(json.loads, self.path.read_text().splitlines())
-            if self.head["device"] != head["device"]:
-                raise SystemExit(f"gpu_assignment: {self.path} is of {self.head['device']}. Name another folder.")
-            self.records = {key(record): record for record in before}
-            for record in before:
-                if "seconds" in record and "solver" in record:
-                    clock.took(record)
-        else:
-            self._append(head)
-
-    def _append(self, record: Record) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-
-    def wants(self, record: Record) -> bool:
-        """Whether there is time for it, and it is not there yet."""
-        found = self.records.get(key(record), {})
-        there = "seconds" in found or str(found.get("skipped", "")).startswith("failed")
-        return not there and self.clock.left > 0
-
-    def add(self, record: Record) -> None:
-        self.records[key(record)] = record
-        self._append(record)
-        (self.folder / "gpu_assignment.md").write_text(report(self.head, [*self.records.values()]))
-        name = record.get("solver") or record["what"]
-        print(f"{record['suite']:<14}{record['family']:<16}{record.get('count', 1):>6} x {record['n']:<7}"
-              f"{name:<34}{shown({'solver': '', **record})}", flush=True)  # fmt: skip
+# Seconds that a peer may be foreseen to take: for a target, and otherwise.
+LONG, SHORT = 120.0, 20.0
+# Seconds in which the last pages are made.
+ENDING = 8.0
 
 
 # --- problems -------------------------------------------------------------------------------------------------------
@@ -209,9 +154,8 @@ def cugraph_hungarian(there: Any, here: np.ndarray) -> Any:
     return cugraph.dense_hungarian(cudf.Series(there.ravel()), n, m)[1].to_numpy()
 
 
-Solver = Callable[[Any, np.ndarray], Any]
-OURS = "ours, resident"
-ONE: dict[str, tuple[Solver, str]] = {  # name: (solver, the package it needs)
+Row = tuple[Callable[[Any, np.ndarray], Any], str]  # a solver, the package it needs
+ONE: dict[str, Row] = {
     OURS: (ours_resident, "ot_distances"),
     "ours, with transfers": (ours_with_transfers, "ot_distances"),
     "ours, CPU, all cores": (ours_on_cpu, "ot_distances"),
@@ -234,14 +178,14 @@ class SciPyPool:
 
     def __init__(self) -> None:
         self.cores = len(os.sched_getaffinity(0))
-        self.pool = multiprocessing.get_context("spawn").Pool(self.cores)
-        self.pool.map(abs, range(8 * self.cores))  # started before any clock is read
+        self.pool: Any = None
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.path = str(Path(self.folder.name) / "batch.npy")
 
     def hold(self, costs: np.ndarray) -> None:
-        """The batch that is to be solved; every process has then imported SciPy."""
+        """The batch that is to be solved; every process has then started, and imported SciPy."""
         np.save(self.path, costs)
+        self.pool = self.pool or multiprocessing.get_context("spawn").Pool(self.cores)
         self.pool.map(scipy_part, [(self.path, 0, 1)] * 8 * self.cores, chunksize=1)
 
     def solve(self, there: Any, here: np.ndarray) -> np.ndarray:
@@ -250,7 +194,8 @@ class SciPyPool:
         return np.concatenate(self.pool.map(scipy_part, parts, chunksize=1))
 
     def close(self) -> None:
-        self.pool.terminate()
+        if self.pool is not None:
+            self.pool.terminate()
         self.folder.cleanup()
 
 
@@ -304,41 +249,118 @@ def host(value: Any) -> np.ndarray:
 
 
 def compare(
-    device: Cuda, book: Book, problem: Record, make: Callable[[], Any], solvers: dict[str, tuple[Solver, str]]
+    device: Cuda, book: Book, problem: Record, make: Callable[[], Any], solvers: dict[str, Row], most: float = SHORT
 ) -> None:
-    """A record of each solver on one matrix or batch."""
+    """A record of each solver on one matrix or batch, but of those that are foreseen to take `most` seconds."""
     wanted = {name: row for name, row in solvers.items() if book.wants({**problem, "solver": name})}
     if not wanted:
         return
-    try:
+    with book.attempt({**problem, "solver": next(iter(wanted))}):
         there = make()
-    except (families.FamilyUnavailable, device.xp.cuda.memory.OutOfMemoryError) as error:
-        return book.add({**problem, "solver": OURS, "skipped": str(error)[:200]})
-    here, proof = there.get(), None if OURS in wanted else linear_assignment(there)
-    for name, (solver, package) in wanted.items():
-        record, clock = {**problem, "solver": name}, book.clock
-        foreseen = clock.foreseen(record)
-        if not installed(package):
-            record["skipped"] = "not installed"
-        elif foreseen > clock.left / 3:
-            record["skipped"] = f"would take some {foreseen:.0f} s"
-        else:
-            try:
-                record["seconds"], found = timed(device, partial(solver, there, here), min(10.0, clock.left / 10))
-            except Exception as error:  # a peer's failure is a result too
-                record["skipped"] = f"failed: {type(error).__name__}: {str(error)[:200]}"
-            else:
-                clock.took(record)
+        here, proof = there.get(), None if OURS in wanted else linear_assignment(there)
+        for name, row in wanted.items():
+            record = {**problem, "solver": name}
+            with book.attempt(record):
+                more, found = measured(device, book.clock, record, row, (there, here), most)
                 proof = found if name == OURS else proof
-                record["off"] = None if proof is None else verdict(device.xp, there, found, proof)
-                if name == OURS:
-                    record["gap"] = float(np.max(host(found.gap)))
-        book.add(record)
-    del there
+                if found is not None and proof is not None:
+                    more["off"] = verdict(device.xp, there, found, proof)
+                if found is not None and name == OURS:
+                    more["gap"] = float(np.max(host(found.gap)))
+                book.add({**record, **more})
+    there = None
     device.xp.get_default_memory_pool().free_all_blocks()
 
 
+def measured(
+    device: Cuda, clock: Clock, record: Record, row: Row, sides: tuple[Any, np.ndarray], most: float
+) -> tuple[Record, Any]:
+    """The seconds, or why there are none, and what the solver found."""
+    solver, package = row
+    foreseen = clock.foreseen(record)
+    if not installed(package):
+        return {"skipped": "not installed"}, None
+    if foreseen > min(most, clock.left / 3):
+        return {"skipped": f"would take some {foreseen:.0f} s"}, None
+    seconds, found = timed(device, partial(solver, *sides), min(10.0, clock.left / 10))
+    clock.took({**record, "seconds": seconds})
+    return {"seconds": seconds}, found
+
+
 # --- the suites -----------------------------------------------------------------------------------------------------
+
+
+def optimum(cost: np.ndarray) -> float:
+    from scipy.optimize import linear_sum_assignment
+
+    exact = cost.astype(float)
+    return float(exact[linear_sum_assignment(exact)].sum())
+
+
+def apart(found: Any, best: Any) -> float:
+    """The largest relative difference."""
+    return float(np.max(np.abs(host(found) / np.asarray(best) - 1)))
+
+
+def matrix_apart(xp: Any, shape: tuple[int, int], kind: str) -> float:
+    cost = np.random.default_rng(0).random(shape).astype(kind)
+    found = linear_assignment(xp.asarray(cost))
+    return apart(cost.astype(float)[host(found.rows), host(found.cols)].sum(), optimum(cost))
+
+
+def stack_apart(xp: Any, shape: tuple[int, int, int], kind: str) -> float:
+    stack = np.random.default_rng(0).random(shape).astype(kind)
+    return apart(linear_assignment(xp.asarray(stack)).cost, [optimum(one) for one in stack])
+
+
+def clouds_apart(xp: Any, shape: tuple[int, int], kind: str) -> float:
+    from scipy.spatial.distance import cdist
+
+    x, y = np.random.default_rng(0).standard_normal((2, *shape)).astype(kind)
+    squares = cdist(x.astype(float), y.astype(float), "sqeuclidean")
+    found = wasserstein(xp.asarray(x), xp.asarray(y), p=2, method="device")
+    return apart(found, np.sqrt(optimum(squares) / len(x)))
+
+
+def checks(device: Cuda, book: Book) -> None:
+    """Each kernel on small problems, against SciPy; their seconds are those of a first call."""
+    rows = [("matrix", matrix_apart, shape) for shape in MATRICES]
+    rows += [("batch", stack_apart, shape) for shape in STACKS]
+    rows += [("points", clouds_apart, shape) for shape in CHECKED_CLOUDS]
+    for family, check, shape in rows:
+        for kind in ("float32", "float64"):
+            what = f"{' x '.join(map(str, shape))}, {kind}"
+            record = {"suite": "checks", "family": family, "n": max(shape), "count": 1, "what": what}
+            if book.wants(record):
+                with book.attempt(record):
+                    begin = time.perf_counter()
+                    off = check(device.xp, shape, kind)
+                    book.add({**record, "seconds": time.perf_counter() - begin, "off": off})
+
+
+def compile_on_cpu(item: tuple[str, int]) -> None:
+    """What is compiled is kept on disk, for the process that measures."""
+    kind, n = item
+    rng = np.random.default_rng(0)
+    if kind == "matrix":
+        linear_assignment(rng.random((n, n), dtype=np.float32))
+        linear_assignment(rng.random((3, 60, 60), dtype=np.float32))
+    else:
+        wasserstein(*rng.random((2, n, 2)), p=2)
+        wasserstein(*rng.random((2, 3, 20, 2)), p=2)
+
+
+def checks_and_compilation(device: Cuda, book: Book) -> None:
+    record = {"suite": "checks", "family": "CPU", "n": 0, "count": 1, "what": "compiled meanwhile"}
+    if not book.wants(record):
+        return checks(device, book)
+    begin = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(len(COMPILED)) as pool:
+        compiled = pool.map_async(compile_on_cpu, COMPILED, chunksize=1)
+        checks(device, book)
+        with book.attempt(record):
+            compiled.get(timeout=max(1.0, book.clock.left / 4))
+            book.add({**record, "seconds": time.perf_counter() - begin})
 
 
 def bandwidth(device: Cuda) -> float:
@@ -350,41 +372,53 @@ def bandwidth(device: Cuda) -> float:
     return 2 * source.nbytes / timed(device, lambda: xp.copyto(target, source), 5.0)[0]
 
 
-def first_timings(device: Cuda, book: Book, n: int) -> None:
+def first_timings(device: Cuda, book: Book) -> None:
     """One refresh, one replayed round, rounds against the part of rows that a phase leaves free, the host's part."""
-    xp, head = device.xp, {"suite": "first timings", "family": "uniform", "n": n}
-    whats = ["one refresh of all lists", "one replayed round without bidders"]
-    parts = {f"phases to {part:.2%} free": part for part in LEFT_FREE}
-    if any(book.wants({**head, "what": what}) for what in (*whats, *parts)):
-        cost = DeviceMatrix(device, costs(xp, "uniform", n))
-        auction = device_auction.DeviceAuction(cost)
-        lists = auction.near, auction.near_cost, auction.length, auction.bound
-        everyone = xp.asarray(np.array([n], np.int32))
-        once = partial(cost.refresh, auction.prices, auction.everyone, everyone, n, device_auction.SELECT, lists)
-        once()
-        seconds = timed(device, once, 5.0)[0]
-        speed = cost.values.nbytes / seconds
-        book.add({**head, "what": whats[0], "seconds": seconds, "bytes_per_second": speed})
-        auction.rounds()
-        seconds = timed(device, auction.rounds, 5.0)[0] / device_auction.ROUNDS
-        book.add({**head, "what": whats[1], "seconds": seconds})
-        del auction, lists, once
-        by_part(device, book, head, parts, cost)
+    xp = device.xp
+    for n, family in FIRST:
+        head = {"suite": "first timings", "family": family, "n": n}
+        with book.attempt({**head, "what": "refresh and round"}):
+            cost = DeviceMatrix(device, costs(xp, family, n))
+            refresh_and_round(device, book, head, cost)
+            by_part(device, book, head, cost)
+        cost = None
     n = POINTS[0]
     head = {"suite": "first timings", "family": "2-D points", "n": n}
-    if any(book.wants({**head, "what": what}) for what in parts):
+    with book.attempt({**head, "what": "points"}):
         x, y = (xp.asarray(side) for side in families.uniform(n, np.random.default_rng(n)))
-        by_part(device, book, head, parts, DeviceCloud(device, PointCost.scaled(x, y, "euclidean", 2.0)))
+        by_part(device, book, head, DeviceCloud(device, PointCost.scaled(x, y, "euclidean", 2.0)), LEFT_FREE[:3])
 
 
-def by_part(device: Cuda, book: Book, head: Record, parts: dict[str, float], cost: OnDevice) -> None:
+def refresh_and_round(device: Cuda, book: Book, head: Record, cost: DeviceMatrix) -> None:
+    refresh, rounds = ({**head, "what": what} for what in ("one refresh of all lists", "one replayed round, no bidder"))
+    if not (book.wants(refresh) or book.wants(rounds)):
+        return
+    xp, n = device.xp, head["n"]
+    auction = device_auction.DeviceAuction(cost)
+    lists = auction.near, auction.near_cost, auction.length, auction.bound
+    everyone = xp.asarray(np.array([n], np.int32))
+    once = partial(cost.refresh, auction.prices, auction.everyone, everyone, n, device_auction.SELECT, lists)
+    once()
+    seconds = timed(device, once, 5.0)[0]
+    book.add({**refresh, "seconds": seconds, "bytes_per_second": cost.values.nbytes / seconds})
+    least = timed(device, lambda: cost.row_transform(np.zeros(n)), 5.0)[0]
+    book.add({**head, "what": "least of all rows", "seconds": least, "bytes_per_second": cost.values.nbytes / least})
+    auction.rounds()
+    seconds = timed(device, auction.rounds, 5.0)[0] / device_auction.ROUNDS
+    book.add({**rounds, "seconds": seconds})
+
+
+def by_part(device: Cuda, book: Book, head: Record, cost: OnDevice, parts: Iterable[float] = ()) -> None:
     left = device_auction.LEFT
-    try:
-        for what, device_auction.LEFT in parts.items():
-            if book.wants({**head, "what": what}):
-                book.add({**head, "what": what, **stages(device, cost)})
-    finally:
-        device_auction.LEFT = left
+    for part in parts or LEFT_FREE:
+        record = {**head, "what": f"phases to {part:.2%} free"}
+        if book.wants(record):
+            with book.attempt(record):
+                device_auction.LEFT = part
+                try:
+                    book.add({**record, **stages(device, cost)})
+                finally:
+                    device_auction.LEFT = left
 
 
 def stages(device: Cuda, cost: OnDevice) -> Record:
@@ -394,14 +428,32 @@ def stages(device: Cuda, cost: OnDevice) -> Record:
     seconds, solved = timed(device, lambda: auction.run(lambda: None), 0.0)
     rounds, reads = (int(auction.counts[slot]) for slot in (device_auction.PASSED, device_auction.READS))
     times = {"seconds": whole, "auction": seconds, "rest": whole - seconds, "round": seconds / max(1, rounds)}
-    return {**times, "solved": solved, "rounds": rounds, "reads": reads / cost.shape[0]}
+    return {**times, "settle": settling(cost), "solved": solved, "rounds": rounds, "reads": reads / cost.shape[0]}
 
 
-def matrices(device: Cuda, book: Book, sizes: Iterable[int], names: list[str]) -> None:
+def settling(cost: OnDevice) -> float:
+    """Seconds of one matching that shortest paths take on the host."""
+    spent, settle = [0.0], device_solver.settle
+
+    def clocked(*args: Any) -> Any:
+        begin = time.perf_counter()
+        visits = settle(*args)
+        spent[0] += time.perf_counter() - begin
+        return visits
+
+    device_solver.settle = clocked
+    try:
+        device_solver.match(cost)
+    finally:
+        device_solver.settle = settle
+    return spent[0]
+
+
+def matrices(device: Cuda, book: Book, sizes: Iterable[int], names: list[str], most: float = SHORT) -> None:
     for n in sizes:
         for family in names:
             problem = {"suite": "one matrix", "family": family, "n": n, "count": 1}
-            compare(device, book, problem, partial(costs, device.xp, family, n), ONE)
+            compare(device, book, problem, partial(costs, device.xp, family, n), ONE, most)
 
 
 def batches(device: Cuda, book: Book, names: list[str], pool: SciPyPool) -> None:
@@ -429,27 +481,28 @@ def points(device: Cuda, book: Book) -> None:
 
 
 def clouds(device: Cuda, book: Book, problem: Record, x: np.ndarray, y: np.ndarray) -> None:
-    """W_2 of points there and here; both are proven, so they are held against each other."""
-    ours, theirs = ({**problem, "solver": name} for name in (OURS, "ours, CPU, all cores"))
-    if not (book.wants(ours) or book.wants(theirs)):
-        return
-    there = device.xp.asarray(x), device.xp.asarray(y)
-    seconds, value = timed(
-        device, lambda: wasserstein(*there, p=2, method="device"), min(10.0, max(1.0, book.clock.left / 4))
-    )
-    if book.wants(ours):
-        book.add({**ours, "seconds": seconds})
-    foreseen = book.clock.foreseen(theirs)
-    if foreseen > book.clock.left / 2:
-        return book.add({**theirs, "skipped": f"would take some {foreseen:.0f} s"})
-    begin = time.perf_counter()
-    here = wasserstein(x, y, p=2)
-    theirs["seconds"] = time.perf_counter() - begin
-    book.clock.took(theirs)
-    book.add({**theirs, "off": float(np.max(np.abs(host(value) / here - 1)))})
+    """W_2 of points there and here; all are proven, so they are held against each other."""
+    there, values = [device.xp.asarray(side) for side in (x, y)], []
+    ways = {
+        OURS: partial(wasserstein, *there, p=2, method="device"),
+        "ours, as chosen": partial(wasserstein, *there, p=2),
+        "ours, CPU, all cores": partial(wasserstein, x, y, p=2),
+    }
+    for name, way in ways.items():
+        record, clock = {**problem, "solver": name}, book.clock
+        if not book.wants(record):
+            continue
+        with book.attempt(record):
+            if (foreseen := clock.foreseen(record)) > clock.left / 2:
+                book.add({**record, "skipped": f"would take some {foreseen:.0f} s"})
+                continue
+            seconds, value = timed(device, way, min(10.0, max(1.0, clock.left / 4)))
+            values.append(host(value))
+            clock.took({**record, "seconds": seconds})
+            book.add({**record, "seconds": seconds, "off": apart(values[-1], values[0]) if values[1:] else None})
 
 
-# --- output ---------------------------------------------------------------------------------------------------------
+# --- the run --------------------------------------------------------------------------------------------------------
 
 
 def machine(device: Cuda, args: argparse.Namespace) -> Record:
@@ -475,109 +528,53 @@ def machine(device: Cuda, args: argparse.Namespace) -> Record:
     }
 
 
-def shown(record: Record) -> str:
-    if "skipped" in record:
-        return f"({record['skipped']})"
-    text = f"{record['seconds']:.3g}"
-    off = record.get("off")
-    if off is not None and not off <= (1e-9 if record["solver"].startswith("ours") else TOLERANCE):
-        text += f" **wrong by {off:.1e}**"
-    return text
-
-
-def report(head: Record, records: list[Record]) -> str:
-    copied = head["copy_bytes_per_second"]
-    lines = [
-        "# Assignment on a GPU",
-        "",
-        f"{head['device']}, driver {head['driver']}, {head['cores']} CPU cores, {head['date']}; "
-        + ", ".join(f"{name} {number}" for name, number in head["versions"].items())
-        + f". Copies within the device: {copied / 1e9:.0f} GB/s. Wall seconds, the best of up to {REPEATS} runs. "
-        "The last column is our resident time over the floor, one read of the matrix at that speed.",
-    ]
-    for suite in ("one matrix", "batch", "points"):
-        chosen = [record for record in records if record["suite"] == suite]
-        if not chosen:
-            continue
-        solvers = list(dict.fromkeys(record["solver"] for record in chosen))
-        title = " | ".join(["family", "problems", "n", *solvers, "floors"])
-        lines += ["", f"## {suite.capitalize()}", "", f"| {title} |"]
-        lines.append("|---" * (len(solvers) + 4) + "|")
-        for key in dict.fromkeys((record["family"], record["count"], record["n"]) for record in chosen):
-            row = {r["solver"]: r for r in chosen if (r["family"], r["count"], r["n"]) == key}
-            mine = row.get(OURS, {}).get("seconds")
-            floor = 4 * key[1] * key[2] ** 2 / copied
-            cells = [shown(row[name]) if name in row else "" for name in solvers]
-            floors = f"{mine / floor:.0f}" if mine and suite != "points" else ""
-            lines.append("| " + " | ".join([*map(str, key), *cells, floors]) + " |")
-    first = [record for record in records if record["suite"] == "first timings"]
-    lines += ["", "## First timings", ""] if first else []
-    for record in first:
-        more = {key: value for key, value in record.items() if key not in ("suite", "family", "n", "what")}
-        said = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in more.items())
-        lines.append(f"- {record['family']}, n = {record['n']}, {record['what']}: " + ", ".join(said))
-    return "\n".join(lines) + "\n"
-
-
-def draw(head: Record, records: list[Record], path: Path) -> None:
-    """Seconds against n, a panel for each family."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    chosen = [record for record in records if record["suite"] == "one matrix" and "seconds" in record]
-    names = list(dict.fromkeys(record["family"] for record in chosen))
-    if not names:
-        return
-    figure, panels = plt.subplots(1, len(names), figsize=(4 * len(names), 3.6), sharey=True, squeeze=False)
-    for panel, family in zip(panels[0], names):
-        for solver in dict.fromkeys(record["solver"] for record in chosen):
-            line = [(r["n"], r["seconds"]) for r in chosen if (r["family"], r["solver"]) == (family, solver)]
-            if line:
-                panel.loglog(*zip(*line), "o-", label=solver)
-        sizes = np.array(sorted({record["n"] for record in chosen}))
-        panel.loglog(sizes, 4.0 * sizes**2 / head["copy_bytes_per_second"], "k:", label="one read of the matrix")
-        panel.set(title=family, xlabel="n")
-    panels[0][0].set_ylabel("seconds")
-    panels[0][-1].legend(fontsize="small")
-    figure.suptitle(head["device"])
-    figure.tight_layout()
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
 def run(device: Cuda, book: Book, args: argparse.Namespace, pool: SciPyPool) -> None:
     """What tells most first; the largest sizes of slow solvers are what falls out when time is short."""
-    xp, names = device.xp, args.families
-    for n in WARM_UP:
-        there = costs(xp, "uniform", n)
-        linear_assignment(there)
-        linear_assignment(there.get())
-    for shape in ((WARM_UP[-1], 2), (3, 8, 2), (3, 8, 16)):
-        x = xp.asarray(np.random.default_rng(0).random((2, *shape)))
-        wasserstein(x[0], x[1], p=2)
-    first_timings(device, book, min(FIRST, max(args.n)))
-    matrices(device, book, [n for n in args.n if n in TARGETS], names[:1])
+    names = args.families
+    checks_and_compilation(device, book)
+    matrices(device, book, [n for n in args.n if n in TARGETS], names[:1], LONG)
     batches(device, book, names[:1], pool)
     points(device, book)
+    first_timings(device, book)
     matrices(device, book, args.n, names)
     batches(device, book, names[1:], pool)
 
 
-def main(args: argparse.Namespace) -> None:
-    try:
-        device = Cuda()
-    except (ImportError, RuntimeError) as error:
-        raise SystemExit(f"gpu_assignment: {error}") from None
-    clock = Clock(args.minutes)
-    book, pool = Book(args.out, machine(device, args), clock), SciPyPool()
+def work(args: argparse.Namespace) -> None:
+    """The measurements, as far as the minutes go."""
+    device, clock = Cuda(), Clock(args.minutes)
+
+    def alive() -> None:
+        device.xp.zeros(1)
+        device.synchronize()
+
+    book, pool = Book(args.out, machine(device, args), clock, alive), SciPyPool()
     try:
         run(device, book, args, pool)
     finally:
         pool.close()
+
+
+def main(args: argparse.Namespace) -> None:
     try:
-        draw(book.head, [*book.records.values()], args.out / "gpu_assignment.png")
+        Cuda()
+    except (ImportError, RuntimeError) as error:
+        raise SystemExit(f"gpu_assignment: {error}") from None
+    args.out.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, __file__, "--work", "--out", str(args.out), "--n", *map(str, args.n)]
+    supervise([*command, "--families", *args.families], args.out, args.minutes - ENDING / 60)
+    finish(args.out)
+
+
+def finish(folder: Path) -> None:
+    """The pages once more: the last records may be of a process that was ended."""
+    if not path_in(folder).exists():
+        return
+    head, *records = read(folder)
+    records = [*{key(record): record for record in records}.values()]
+    (folder / "gpu_assignment.md").write_text(report(head, records))
+    try:
+        draw(head, records, folder / "gpu_assignment.png")
     except ImportError:
         print("No figure: matplotlib is not installed.")
 
@@ -586,8 +583,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, nargs="+", default=SIZES, help="rows and columns of one matrix")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument(
-        "--minutes", type=float, default=9.0, help="after which nothing more is begun; the next run goes on"
-    )
+    parser.add_argument("--minutes", type=float, default=9.0, help="after which it ends; the next run goes on")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu"), help="folder")
-    main(parser.parse_args())
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    (work if wanted.work else main)(wanted)

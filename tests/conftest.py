@@ -26,6 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """For compute-sanitizer each array is an allocation of its own: inside a pool it cannot tell one from the next."""
+    if os.environ.get("PLAIN_GPU_MEMORY") and gpu_ready():
+        import cupy
+
+        cupy.cuda.set_allocator(None)
+
+
 def gpu_ready() -> bool:
     try:
         import cupy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from types import SimpleNamespace
 
 import distant
@@ -13,18 +14,23 @@ import pytest
 from distant import Distant, DistantFibers
 from fibers import COMPILER
 
-from benchmarks import gpu_assignment
+from benchmarks import gpu_assignment, gpu_book
 from ot_distances import _resident, solvers
 from ot_distances.solvers import device_auction
 
 SMALL = {
-    "WARM_UP": [8],
     "BATCHES": [(3, 8)],
     "POINTS": [24],
     "CLOUDS": [(2, 8, 3)],
     "LEFT_FREE": [0.2],
     "REPEATS": 1,
     "COPIED": 2**10,
+    "TARGETS": (20,),
+    "FIRST": [(26, "uniform"), (20, "2-D")],
+    "COMPILED": [("matrix", 8)],
+    "MATRICES": [(9, 12)],
+    "STACKS": [(3, 6, 5)],
+    "CHECKED_CLOUDS": [(9, 2)],
 }
 
 
@@ -81,18 +87,28 @@ def records_of(folder):
     return [json.loads(line) for line in (folder / "gpu_assignment.jsonl").read_text().splitlines()]
 
 
+HEAD = {"device": "a", "driver": 1, "cores": 1, "date": "", "versions": {}, "copy_bytes_per_second": 1.0}
+
+
+def arguments(folder, minutes=5.0, n=(20, 26), families=("uniform", "2-D")):
+    return argparse.Namespace(n=[*n], families=[*families], minutes=minutes, out=folder)
+
+
 @pytest.mark.skipif(COMPILER is None, reason="needs g++")
 def test_the_whole_run_writes_records_tables_and_a_figure(stand_in, tmp_path, capsys):
-    args = argparse.Namespace(n=[20, 26], families=["uniform", "2-D"], minutes=0.0, out=tmp_path)
-    gpu_assignment.main(args)
+    gpu_assignment.work(arguments(tmp_path, minutes=0.0))
     assert [record["device"] for record in records_of(tmp_path)] == ["fibers"]  # no time for more
-    args.minutes = 5.0
-    gpu_assignment.main(args)
+    gpu_assignment.work(arguments(tmp_path))
+    gpu_assignment.finish(tmp_path)
     head, *records = records_of(tmp_path)
-    assert head["copy_bytes_per_second"] > 0
+    assert head["copy_bytes_per_second"] > 0 and not (tmp_path / "begun.json").exists()
+    assert not [record for record in records if "traceback" in record]
     by_suite = {suite: [r for r in records if r["suite"] == suite] for suite in {r["suite"] for r in records}}
-    assert by_suite.keys() == {"one matrix", "batch", "points", "first timings"}
-    assert records[0]["suite"] == "first timings" and len({*map(gpu_assignment.key, records)}) == len(records)
+    assert by_suite.keys() == {"one matrix", "batch", "points", "first timings", "checks"}
+    order = [*dict.fromkeys(record["suite"] for record in records)]
+    assert order == ["checks", "one matrix", "batch", "points", "first timings"]
+    assert len({*map(gpu_assignment.key, records)}) == len(records)
+    assert len(by_suite["checks"]) == 7 and all(r["off"] <= 1e-6 for r in by_suite["checks"] if "off" in r)
     for suite in ("one matrix", "batch"):
         done = [record for record in by_suite[suite] if "seconds" in record]
         assert {record["family"] for record in done} == {"uniform", "2-D"}
@@ -100,30 +116,89 @@ def test_the_whole_run_writes_records_tables_and_a_figure(stand_in, tmp_path, ca
         assert len({record["solver"] for record in done}) >= 4
         assert {r["skipped"] for r in by_suite[suite] if "skipped" in r} == {"not installed"}
     assert {(r["family"], r["count"]) for r in by_suite["points"]} == {("2-D", 1), ("3-D", 2)}
-    assert all(record["off"] <= 1e-9 for record in by_suite["points"] if "CPU" in record["solver"])
-    assert {"2-D points", "uniform"} == {record["family"] for record in by_suite["first timings"]}
+    assert all(record["off"] <= 1e-9 for record in by_suite["points"] if record["solver"] != gpu_assignment.OURS)
+    assert {"2-D points", "2-D", "uniform"} == {record["family"] for record in by_suite["first timings"]}
     page = (tmp_path / "gpu_assignment.md").read_text()
     assert "fibers, driver 13020" in page and "wrong" not in page
-    assert page.count("\n| uniform |") == 3 and "## First timings" in page
+    assert page.count("\n| uniform |") == 3 and "## First timings" in page and "## Checks" in page
     assert (tmp_path / "gpu_assignment.png").stat().st_size > 1000
 
 
+@pytest.mark.skipif(COMPILER is None, reason="needs g++")
+@pytest.mark.parametrize("broken", ["linear_assignment", "wasserstein", "stages", "costs"])
+def test_what_fails_is_written_down_and_the_rest_goes_on(broken, stand_in, tmp_path, monkeypatch, capsys):
+    def fail(*args, **options):
+        raise RuntimeError("cudaErrorIllegalAddress")
+
+    monkeypatch.setattr(gpu_assignment, broken, fail)
+    monkeypatch.setattr(gpu_assignment, "checks_and_compilation", gpu_assignment.checks)
+    gpu_assignment.work(arguments(tmp_path, n=(12,), families=("uniform",)))
+    _, *records = records_of(tmp_path)
+    failed = [record for record in records if "traceback" in record]
+    assert failed and {r["skipped"] for r in failed} == {"failed: RuntimeError: cudaErrorIllegalAddress"}
+    assert all("in fail" in record["traceback"] for record in failed)
+    done = {record["suite"] for record in records if "seconds" in record}
+    assert {"points"} <= done if broken != "wasserstein" else {"one matrix", "batch"} <= done
+    gpu_assignment.finish(tmp_path)
+    assert "cudaErrorIllegalAddress" in (tmp_path / "gpu_assignment.md").read_text()
+
+
+def test_a_lost_device_ends_the_process(tmp_path, capsys):
+    def lost():
+        raise RuntimeError("no answer")
+
+    row = {"suite": "checks", "family": "matrix", "n": 1, "count": 1, "what": "any"}
+    book = gpu_book.Book(tmp_path, HEAD, gpu_book.Clock(1.0), lost)
+    with pytest.raises(SystemExit, match="the device is lost: no answer"), book.attempt(row):
+        assert json.loads((tmp_path / "begun.json").read_text()) == row
+        raise ValueError("bad")
+    assert records_of(tmp_path)[-1]["skipped"] == "failed: ValueError: bad"
+    assert not (tmp_path / "begun.json").exists()
+
+
+WORKER = """
+import json, os, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+done = (folder / "gpu_assignment.jsonl").read_text().splitlines() if (folder / "gpu_assignment.jsonl").exists() else []
+for what in range(len(done), 4):
+    row = {"what": what}
+    (folder / "begun.json").write_text(json.dumps(row))
+    if what == 1: os.kill(os.getpid(), 9)
+    if what == 2: time.sleep(60)
+    with (folder / "gpu_assignment.jsonl").open("a") as file: file.write(json.dumps(row | {"seconds": 1}) + "\\n")
+    (folder / "begun.json").unlink()
+"""
+
+
+def test_a_process_that_dies_or_stands_still_is_started_again_behind_it(tmp_path, capsys):
+    gpu_book.supervise([sys.executable, "-c", WORKER, str(tmp_path)], tmp_path, 1.0, patience=1.0)
+    ended = [record.get("skipped") for record in records_of(tmp_path)]
+    assert ended == [None, "failed: the process ended with -9", "failed: no end after 1 s", None]
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("raise SystemExit(1)", 1.0), ("import time; time.sleep(60)", 0.03)])
+def test_a_process_that_does_nothing_is_given_up(text, minutes, tmp_path, capsys):
+    begin = time.monotonic()
+    gpu_book.supervise([sys.executable, "-c", text], tmp_path, minutes, patience=0.2)
+    assert time.monotonic() - begin < 5 and not list(tmp_path.iterdir())
+
+
 def test_a_run_goes_on_where_the_last_one_ended(tmp_path, capsys):
-    clock = gpu_assignment.Clock(1.0)
-    head = {"device": "a", "driver": 1, "cores": 1, "date": "", "versions": {}, "copy_bytes_per_second": 1.0}
+    clock = gpu_book.Clock(1.0)
     done, late, broken = (
         {"suite": "one matrix", "family": "uniform", "n": n, "count": 1, "solver": "SciPy"} for n in (10, 20, 30)
     )
-    book = gpu_assignment.Book(tmp_path, head, clock)
+    book = gpu_book.Book(tmp_path, HEAD, clock)
     book.add({**done, "seconds": 1.0})
     book.add({**late, "skipped": "would take some 90 s"})
     book.add({**broken, "skipped": "failed: RuntimeError: no"})
-    again = gpu_assignment.Book(tmp_path, head, clock)
+    again = gpu_book.Book(tmp_path, HEAD, clock)
     assert [again.wants(record) for record in (done, late, broken)] == [False, True, False]
     assert clock.foreseen(late) == 8.0
-    assert not gpu_assignment.Book(tmp_path, head, gpu_assignment.Clock(0.0)).wants(late)
+    assert not gpu_book.Book(tmp_path, HEAD, gpu_book.Clock(0.0)).wants(late)
     with pytest.raises(SystemExit, match=r"gpu_assignment\.jsonl is of a\. Name another folder"):
-        gpu_assignment.Book(tmp_path, head | {"device": "b"}, clock)
+        gpu_book.Book(tmp_path, HEAD | {"device": "b"}, clock)
 
 
 def test_wrong_answers_are_marked(stand_in):
@@ -134,21 +209,18 @@ def test_wrong_answers_are_marked(stand_in):
     worst = gpu_assignment.linear_assignment(costs.host, maximize=True).cols
     assert gpu_assignment.verdict(stand_in, costs, worst, proof) > 0.1
     assert np.isnan(gpu_assignment.verdict(stand_in, costs, np.array([0, 0, 1]), proof))
-    shown = gpu_assignment.shown({"solver": "cuGraph", "seconds": 0.5, "off": float("nan")})
+    shown = gpu_book.shown({"solver": "cuGraph", "seconds": 0.5, "off": float("nan")})
     assert shown == "0.5 **wrong by nan**"
-    assert gpu_assignment.shown({"solver": "cuGraph", "seconds": 0.5, "off": 1e-7}) == "0.5"
-    assert gpu_assignment.shown({"solver": "ours, resident", "seconds": 0.5, "off": 1e-7}).endswith(
-        "wrong by 1.0e-07**"
-    )
+    assert gpu_book.shown({"solver": "cuGraph", "seconds": 0.5, "off": 1e-7}) == "0.5"
+    assert gpu_book.shown({"solver": "ours, resident", "seconds": 0.5, "off": 1e-7}).endswith("wrong by 1.0e-07**")
 
 
 def test_what_would_take_too_long_is_skipped_with_its_reason(stand_in, tmp_path, capsys):
-    clock = gpu_assignment.Clock(1.0)
+    clock = gpu_book.Clock(1.0)
     problem = {"suite": "one matrix", "family": "uniform", "n": 4000, "count": 1}
     clock.took({**problem, "n": 1000, "solver": "SciPy, one core", "seconds": 10.0})
     solvers = {"SciPy, one core": gpu_assignment.ONE["SciPy, one core"]}
-    head = {"device": "a", "driver": 1, "cores": 1, "date": "", "versions": {}, "copy_bytes_per_second": 1.0}
-    book = gpu_assignment.Book(tmp_path, head, clock)
+    book = gpu_book.Book(tmp_path, HEAD, clock)
     gpu_assignment.compare(gpu_assignment.Cuda(), book, problem, lambda: Distant(np.eye(2)), solvers)
     (record,) = book.records.values()
     assert record["skipped"] == "would take some 640 s"
