@@ -31,7 +31,7 @@ import numpy as np
 from ot_distances import datasets
 
 from . import families, peers
-from .peers import OURS, Peer, Verdict
+from .peers import OURS, PROOF, Peer, Verdict
 
 THREAD_VARIABLES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON", "VECLIB_MAXIMUM", "BLIS")
 COMPILE_SECONDS = 240.0  # grace for warm-up, and for the first large call of a solver that compiles itself
@@ -235,7 +235,7 @@ class Race:
 
     def _hopeless(self, suite: str, family: str, n: int, name: str) -> bool:
         """Growing only with the square, it would still be over the limit."""
-        if name == OURS or (suite, family, name) not in self.seen:
+        if name in (OURS, PROOF) or (suite, family, name) not in self.seen:
             return False
         smaller, seconds = self.seen[suite, family, name]
         return n >= smaller and seconds * (n / smaller) ** (1 if suite in ("line", "batch") else 2) > self.limit
@@ -252,7 +252,7 @@ class Race:
             elif self._hopeless(suite, family, n, name):
                 result |= {"status": "over limit", "detail": f"predicted > {self.limit:.0f} s"}
             else:
-                grace = COMPILE_SECONDS if name == OURS else 0.0
+                grace = COMPILE_SECONDS if name in (OURS, PROOF) else 0.0
                 result |= self.worker.ask("check", name, self.limit + grace)
                 if result.get("status") == "over limit":
                     self.seen[suite, family, name] = (n, self.limit)

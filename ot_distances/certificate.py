@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -125,10 +126,21 @@ def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
     if lower < 0 <= problem.cost.range()[0]:
         lower = 0.0
     scale = max(abs(lower), abs(upper))
-    slack = max(below, above)
-    if not lost and _agree(problem, flow, cost, dual, sums.largest) and _told(problem, cost, slack):
+    slack, agreed = max(below, above), not lost and _agree(problem, flow, cost, dual, sums.largest)
+    if agreed and _told(cost, slack, problem.power, partial(_span, problem)):
         scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * slack)
     return Bounds(lower, upper, scale)
+
+
+def bound_of_sum(cost: float, relative: float, slack: float, power: float, span: float) -> Bounds:
+    """Bounds, for a total mass of 1, on an optimal cost that is a sum in closed form, off by the part `relative` of it.
+
+    `slack` is how far the optimum for the weights may lie from that for the integers that round them, `span` how far
+    costs lie apart, and the distance is the cost to the power 1 / `power`.
+    """
+    lower, upper = cost - cost * relative - slack, cost + cost * relative + slack
+    told = _told(cost, slack, power, lambda: span)
+    return Bounds(max(lower, 0.0), upper, max(upper, SLACK_SHARE * slack if told else 0.0))
 
 
 def _agree(problem: TransportProblem, flow: Flow, cost: float, dual: float, largest: float) -> bool:
@@ -140,27 +152,34 @@ def _agree(problem: TransportProblem, flow: Flow, cost: float, dual: float, larg
     return bool(apart <= AGREED * float(flow.mass @ paid) / problem.total)
 
 
-def _told(problem: TransportProblem, cost: float, slack: float) -> bool:
+def _told(cost: float, slack: float, power: float, span: Callable[[], float]) -> bool:
     """Whether weights that are off by roundings still tell the cost, or the distance to what the eye can see."""
-    if slack <= AGREED * abs(cost):
-        return True
+    return slack <= AGREED * abs(cost) or slack <= FAINT**power * span()
+
+
+def _span(problem: TransportProblem) -> float:
     low, high = problem.cost.range()
-    return slack <= FAINT**problem.power * (high - low)
+    return high - low
+
+
+def units_off(shape: tuple[int, int], total: int) -> float:
+    """What masses rounded to integers are off by, as a part of the total: less than two units for each atom."""
+    return 2 * sum(shape) / total
 
 
 def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:
     """How far the optimum for the weights may lie below and above that for the integers that round them.
 
-    Each integer is off by two units at most. A unit more or less changes the dual value by a potential; and the
-    cost of a plan by the largest difference of costs, or, where the plan only matches atoms of the very same weight
-    and so fits the weights as well, by the largest cost that it pays.
+    A unit more or less changes the dual value by a potential; and the cost of a plan by the largest difference of
+    costs, or, where the plan only matches atoms of the very same weight and so fits the weights as well, by the largest
+    cost that it pays.
     """
     if problem.exact_masses:
         return 0.0, 0.0
     low, high = problem.cost.range()
     if len(flow.rows) == len(problem.a) and np.array_equal(problem.a[flow.rows], problem.b[flow.cols]):
         low, high = 0.0, float(np.abs(problem.cost.entries(flow.rows, flow.cols)).max())
-    units = 2 * sum(problem.shape) / problem.total
+    units = units_off(problem.shape, problem.total)
     return units * largest, units * (high - low)
 
 

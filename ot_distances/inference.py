@@ -265,8 +265,10 @@ def _one_by_one(statistic: Statistic, both: Array, name: str) -> Many:
 
 
 def _wasserstein(both: Array) -> Many:
+    if both.shape[1] == 1:
+        return lambda first, second: np.asarray(wasserstein(both[first], both[second], n_jobs=1))
     distances = _distances(both)
-    if both.shape[1] == 1 or distances is None:
+    if distances is None:
         return _one_by_one(wasserstein, both, "wasserstein")
 
     def many(first: Array, second: Array) -> Array:

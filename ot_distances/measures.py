@@ -14,6 +14,8 @@ from .problem import Array, Transport
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
 MASS_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
 
+UNIT_ROUNDOFF = 2.0**-53
+
 # The larger side's masses add up to at most 2**MASS_BITS, so that sums and differences of flows stay inside int64.
 MASS_BITS = 60
 
@@ -207,13 +209,13 @@ def balance(
     The dtypes that were `given` tell what difference is rounding.
     """
     if a is None:
-        each = (1.0 if b is None else math.fsum(b.tolist())) / n
+        each = (1.0 if b is None else float(np.add.reduce(b))) / n
         a, mass_a = np.full(n, each), n * each  # as exact as a sum of them
     else:
-        mass_a = math.fsum(a.tolist())
+        mass_a = float(np.add.reduce(a))
     if b is None:
         return a, np.full(m, mass_a / m)
-    mass_b = math.fsum(b.tolist())
+    mass_b = float(np.add.reduce(b))
     apart = abs(mass_a - mass_b) / max(mass_a, mass_b)
     if apart > MASS_TOLERANCE["float64"] and apart > mass_tolerance(*given):
         raise ValueError(
@@ -222,7 +224,15 @@ def balance(
             f"{apart:.1e} apart relative to the larger. "
             f"Normalise both: {names[0]} / {names[0]}.sum(), {names[1]} / {names[1]}.sum()."
         )
-    return a, b if mass_a == mass_b else b * (mass_a / mass_b)
+    # Sums that differ by the roundings of adding up are the same: `integer_masses` makes them so.
+    return a, b if apart <= (n + m) * UNIT_ROUNDOFF else b * (mass_a / mass_b)
+
+
+def both_weights(a: Any, b: Any, shape: tuple[int, int], names: tuple[str, str] = ("a", "b")) -> tuple[Array, Array]:
+    """The weights of both sides, checked, of one total."""
+    n, m = shape
+    checked = weights(a, names[0], n, f"{n} rows"), weights(b, names[1], m, f"{m} columns")
+    return balance(*checked, n, m, (a, b), names)
 
 
 def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
@@ -230,7 +240,8 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
 
     Uniform weights become multiplicities and integer weights stay what they are: exact. Other weights are scaled by
     a power of two to a total near 2**60, so that only weights below 2**-8 of the total are rounded at all, by at
-    most one unit of 2**-60; the columns take up the difference of the two sums, in proportion.
+    most half a unit of 2**-60; the columns take up the difference of the two sums, in proportion, and the heavy ones
+    what is left of it, less than a unit for each column.
 
     Returns the masses of rows and columns, their total, and whether they are exactly proportional to the weights.
     """
@@ -238,23 +249,22 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
     if a[0] == a[-1] and (a == a[0]).all() and (b == b[0]).all():
         divisor = math.gcd(n, m)
         return np.full(n, m // divisor), np.full(m, n // divisor), n * m // divisor, True
-    both = np.concatenate((a, b))
-    if float(a[0]).is_integer() and both[both.argmax()] < 2**53 and not (both % 1).any():
+    if float(a[0]).is_integer() and max(a.max(), b.max()) < 2**53 and not (a % 1).any() and not (b % 1).any():
         rows, cols = a.astype(np.int64), b.astype(np.int64)
         if int(rows.sum()) == int(cols.sum()) < 2**MASS_BITS:
             return rows, cols, int(rows.sum()), True
     shift = MASS_BITS - math.frexp(float(np.add.reduce(a)))[1]
-    scaled = np.ldexp(both, shift)
-    masses = np.rint(scaled).astype(np.int64)
-    rows, cols = masses[:n], masses[n:]
+    rows, scaled = np.rint(np.ldexp(a, shift)).astype(np.int64), np.ldexp(b, shift)
+    cols = np.rint(scaled).astype(np.int64)
     total, sent = int(np.add.reduce(rows)), int(np.add.reduce(cols))
-    cols += np.rint(scaled[n:] * ((total - sent) / sent)).astype(np.int64)
+    if abs(total - sent) > m:
+        cols += np.rint(scaled * ((total - sent) / sent)).astype(np.int64)
     surplus = total - int(np.add.reduce(cols))  # now at most one unit a column
-    one = 1 if surplus > 0 else -1
-    share, rest = divmod(abs(surplus), m)
-    cols += one * share
-    if rest:
-        cols[(-cols).argpartition(rest)[:rest]] += one
+    heavy, one = np.flatnonzero(cols > m), 1 if surplus > 0 else -1
+    share, rest = divmod(abs(surplus), len(heavy))
+    cols[heavy[:rest]] += one
+    if share:
+        cols[heavy] += one * share
     return rows, cols, total, False
 
 

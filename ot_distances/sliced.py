@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from . import measures
 from .costs import PointCost
-from .problem import Array, Estimate, TransportProblem
-from .solvers.line import line
+from .problem import Array, Estimate
+from .solvers.line_cost import Masses, least_cost
 from .wasserstein import transport_problem
 
 LEVEL = 0.95
@@ -94,24 +94,22 @@ def sliced_wasserstein(
     rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
     problem, points = problem.between(rows, cols), points.select(rows, cols)
     scale = 2.0**points.exponent
+    masses = Masses.of(problem.row_mass, problem.col_mass, problem.total, problem.exact_masses)
+    distance = partial(_line_distance, masses, problem.mass, p)
     if x.shape[1] == 1:
-        value = _line_distance(problem, points.x, points.y) * scale
+        value = distance(points.x[:, 0], points.y[:, 0]) * scale
         return Estimate(value, 0.0, (value, value), 1.0, "exact: one dimension")
     directions = rng.normal(size=(n_projections, x.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    distances = np.array([_line_distance(problem, points.x @ w, points.y @ w) for w in directions[:, varying]])
+    distances = np.array([distance(points.x @ w, points.y @ w) for w in directions[:, varying]])
     longest = float(distances.max()) or 1.0
     return _rooted((distances / longest) ** p, p, longest * scale)
 
 
-def _line_distance(problem: TransportProblem, x: Array, y: Array) -> float:
-    """W_p between two projections; its costs are taken in units of the longest move, which no power drives to 0."""
-    cost = PointCost(x.reshape(-1, 1), y.reshape(-1, 1), "cityblock")
-    flow = line(replace(problem, cost=cost))
-    moves = np.where(flow.mass > 0, cost.entries(flow.rows, flow.cols), 0.0)
-    longest = float(moves.max()) or 1.0
-    mean = float(flow.mass @ (moves / longest) ** problem.power) / problem.total * problem.mass
-    return float(mean ** (1 / problem.power) * longest)
+def _line_distance(masses: Masses, mass: float, p: float, x: Array, y: Array) -> float:
+    """W_p between two projections."""
+    least = least_cost(x, y, masses, p, p)
+    return float((least.mean * mass) ** (1 / p) * least.unit)
 
 
 def _rooted(costs: Array, p: float, scale: float) -> Estimate:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from .problem import (
 from .solvers import METHODS, pays_on_device, runs_on_device, solve_problem
 from .solvers.device_batch import MOST_ROWS, match_clouds
 from .solvers.device_costs import DeviceCloud, DeviceMatrix
+from .solvers.line_cost import PART, Masses, line_distance, line_distances
 
 # Optimal potentials vary by no more than the costs do; those of a start may, but not by more than so many times that.
 PROPORTION = 16.0
@@ -39,7 +40,12 @@ PROPORTION = 16.0
 # Up to here a user's metric is asked for all costs once, 0.2 GB of them; beyond, for blocks of them, several times.
 MATRIX_ENTRIES = 5_000**2
 
+# Methods that are asked for no plan on a line.
+LINE = "auto", "1d"
+
 Metric = str | Callable[[Array, Array], Any]
+
+Result = TypeVar("Result")
 
 
 def wasserstein(
@@ -114,8 +120,8 @@ def wasserstein(
 
     Notes
     -----
-    On a line O((n + m) log(n + m)). Large clouds in low dimension take memory of O(n + m); other problems a cost matrix
-    of 8 n m bytes and, in practice, O(n**2) to O(n**3) time.
+    On a line O((n + m) log(n + m)), and no plan is made. Large clouds in low dimension take memory of O(n + m); other
+    problems a cost matrix of 8 n m bytes and, in practice, O(n**2) to O(n**3) time.
 
     References
     ----------
@@ -130,18 +136,21 @@ def wasserstein(
     >>> wasserstein([[0, 0], [0, 4]], [[3, 0], [3, 4]], p=2)
     3.0
     """
+    kind = library(x, y, a, b)
+    if kind == "numpy":
+        return _distances(
+            x, y, a, b, p=p, metric=metric, method=method, rtol=rtol, n_jobs=n_jobs, progress=progress,
+            time_limit=time_limit,
+        )  # fmt: skip
     transports = partial(
         _transports, p=p, method=method, rtol=rtol, n_jobs=n_jobs, progress=progress, time_limit=time_limit
     )
-    kind = library(x, y, a, b)
     if kind == "torch":
         from . import _torch
 
         return _torch.wasserstein(x, y, a, b, p, metric, transports)
     solved = transports(x, y, a, b, metric=metric)
-    if kind == "cupy":
-        return _resident.like(solved.values if solved.batched else solved.values[0], x, y, a, b)
-    return solved.values if solved.batched else float(solved.values[0])
+    return _resident.like(solved.values if solved.batched else solved.values[0], x, y, a, b)
 
 
 def solve(
@@ -332,13 +341,18 @@ def ground_cost(x: Array, y: Array, metric: Metric, p: float, method: str = "aut
     if callable(metric):
         by_block = method in ("multiscale", "bottleneck") or (method == "auto" and len(x) * len(y) > MATRIX_ENTRIES)
         return from_callable(metric, x, y, p, dense=not by_block)
+    _require_metric(metric, p)
+    return PointCost.scaled(x, y, metric, 1.0 if p == np.inf else p)
+
+
+def _require_metric(metric: str, p: float) -> None:
+    """Refuse an unknown name, and an order that does not go with one."""
     measures.option(metric, "metric", METRICS)
     if metric == "sqeuclidean" and p != 1:
         raise ValueError(
             f'`p` must be 1 with metric="sqeuclidean", which is the cost ||x - y||^2 itself, but p = {p:g}. '
             'For W_2 pass p=2 with metric="euclidean".'
         )
-    return PointCost.scaled(x, y, metric, 1.0 if p == np.inf else p)
 
 
 def transport_problem(
@@ -350,11 +364,79 @@ def transport_problem(
     watch: Watch | None = None,
 ) -> TransportProblem:
     """Cost and weights, checked and balanced."""
-    n, m = cost.shape
-    checked = measures.weights(a, names[0], n, f"{n} rows"), measures.weights(b, names[1], m, f"{m} columns")
-    balanced = measures.balance(*checked, n, m, (a, b), names)
+    balanced = measures.both_weights(a, b, cost.shape, names)
     row_mass, col_mass, total, exact = measures.integer_masses(*balanced)
     return TransportProblem(cost, *balanced, row_mass, col_mass, total, exact, power, None, watch or Watch())
+
+
+def _distances(
+    x: Any, y: Any, a: Any, b: Any, *, n_jobs: int | None, progress: bool, time_limit: float | None, **options: Any
+) -> float | Array:
+    """The distance of each pair of point sets of numpy, or of the only one."""
+    workers, watch = measures.threads(n_jobs), _watch(progress, time_limit)
+    if _dimensions(x) != 3 != _dimensions(y):
+        return _distance(x, y, a, b, watch=watch, **options)
+    values = _line_distances(x, y, **options) if a is None and b is None else None
+    if values is None:
+        values = np.array(_each(partial(_distance, **options), _batch(x, y, a, b), workers, time_limit))
+    if progress:
+        _say(f"{len(values)} problems solved")
+    return values
+
+
+def _distance(
+    x: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+    names: tuple[str, str] = ("a", "b"),
+    *,
+    p: float,
+    metric: Metric,
+    method: str,
+    rtol: float,
+    watch: Watch,
+) -> float:
+    """W_p alone, for which points on a line need no plan."""
+    x, y = measures.real_array(x, "x"), measures.real_array(y, "y")
+    on_line = all(side.ndim == 1 or side.shape[1:] == (1,) for side in (x, y))
+    if on_line and method in LINE and not callable(metric) and watch.progress is None:
+        try:
+            value = _line_distance(measures.points(x, "x"), measures.points(y, "y"), a, b, names, p, metric, rtol)
+        except KeyboardInterrupt as reason:
+            raise NotConverged("no certified optimum: interrupted. Allow more time.") from reason
+        if value is not None:
+            return value
+    return _solve(x, y, a, b, names, p=p, metric=metric, method=method, rtol=rtol, watch=watch).value
+
+
+def _line_distance(
+    x: Array, y: Array, a: Any, b: Any, names: tuple[str, str], p: float, metric: str, rtol: float
+) -> float | None:
+    """W_p in closed form, or None."""
+    p, mass, (x, y) = measures.order(p), 1.0, (x[:, 0], y[:, 0])
+    _require_metric(metric, p)
+    if a is None and b is None:
+        masses = Masses.uniform(len(x), len(y))
+    else:
+        a, b = measures.both_weights(a, b, (len(x), len(y)), names)
+        if np.count_nonzero(a) < len(a) or np.count_nonzero(b) < len(b):
+            x, y, a, b = x[a > 0], y[b > 0], a[a > 0], b[b > 0]
+        mass, masses = float(np.add.reduce(a)), Masses.of(*measures.integer_masses(a, b))
+    return line_distance(x, y, masses, mass, p, METRICS[metric].degree, measures.tolerance(rtol))
+
+
+def _line_distances(x: Any, y: Any, *, p: float, metric: Metric, method: str, rtol: float) -> Array | None:
+    """The same for a batch of sets of as many points, of equal weights."""
+    x, y = measures.real_array(x, "x"), measures.real_array(y, "y")
+    if x.shape != y.shape or x.shape[2:] != (1,) or not 0 < x.shape[1] <= PART or len(x) == 0:
+        return None
+    if callable(metric) or method not in LINE:
+        return None
+    p = measures.order(p)
+    _require_metric(metric, p)
+    x, y = measures.resident_points(x, "x", 3)[..., 0], measures.resident_points(y, "y", 3)[..., 0]
+    return line_distances(x, y, p, METRICS[metric].degree, measures.tolerance(rtol))
 
 
 def _transports(
@@ -368,22 +450,30 @@ def _transports(
     if a is None and b is None and _resident.on_gpu(x, y):
         solved = _batch_there(x, y, watch=_watch(False, time_limit), **options)
     if solved is None:
-        batch = _batch(x, y, a, b)
-        watches, results = [_watch(False, time_limit) for _ in batch], []
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for result in pool.map(lambda one, watch: _solve(*one, watch=watch, **options), batch, watches):
-                    results.append(result)
-            except NotConverged as error:
-                raise NotConverged(f"problem {len(results)}: {error}", error.lower, error.upper) from error
-            except KeyboardInterrupt as reason:
-                for watch in watches:
-                    watch.deadline = -math.inf
-                raise NotConverged(f"interrupted after {len(results)} of {len(batch)} problems.") from reason
+        results = _each(partial(_solve, **options), _batch(x, y, a, b), workers, time_limit)
         solved = Solved(np.array([one.value for one in results]), lambda: results, True)
     if progress:
         _say(f"{len(solved.values)} problems solved")
     return solved
+
+
+def _each(
+    one: Callable[..., Result], batch: list[Sequence[Any]], workers: int, time_limit: float | None
+) -> list[Result]:
+    """`one` of each problem of a batch, in threads."""
+    watches: list[Watch] = [_watch(False, time_limit) for _ in batch]
+    results: list[Result] = []
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for result in pool.map(lambda problem, watch: one(*problem, watch=watch), batch, watches):
+                results.append(result)
+        except NotConverged as error:
+            raise NotConverged(f"problem {len(results)}: {error}", error.lower, error.upper) from error
+        except KeyboardInterrupt as reason:
+            for watch in watches:
+                watch.deadline = -math.inf
+            raise NotConverged(f"interrupted after {len(results)} of {len(batch)} problems.") from reason
+    return results
 
 
 def _dimensions(side: Any) -> int:

@@ -39,6 +39,12 @@ def test_distances_load_no_other_array_library() -> None:
     assert loaded.isdisjoint({"torch", "cupy", "matplotlib", "sklearn", "pyarrow"})
 
 
+def test_distances_on_a_line_compile_nothing() -> None:
+    calls = "x, y = np.arange(9000.0), np.arange(7000.0); ot.wasserstein(x, y); ot.wasserstein(x, x + 1, x, x[::-1])"
+    loaded = modules_after(f"import numpy as np, ot_distances as ot; {calls}")
+    assert loaded.isdisjoint(HEAVY)
+
+
 def test_public_names_are_sorted_and_real() -> None:
     assert ot_distances.__all__ == sorted(set(ot_distances.__all__), key=lambda name: (name.islower(), name))
     assert all(hasattr(ot_distances, name) for name in ot_distances.__all__)
