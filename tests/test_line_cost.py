@@ -40,8 +40,8 @@ def least(x, y, a, b, power):
 def exact_mean(x, y, a, b, power):
     """The least mean cost as a fraction, by a solver that knows nothing of lines."""
     price = naive.exact_ground_cost(x, y, power, "cityblock")
-    a, b = (np.ones(len(points)) if w is None else w for points, w in ((x, a), (y, b)))
-    return naive.exact_cost(price, a, b) / sum(map(Fraction, np.asarray(a, float)))
+    a, b = (np.ones(len(points)) if w is None else w.astype(float) for points, w in ((x, a), (y, b)))
+    return naive.exact_cost(price, a, b) / sum(map(Fraction, a))
 
 
 def whole_mean(x, y, a, b, power):
@@ -69,7 +69,7 @@ def test_bounds_hold_exactly_and_the_number_lies_within(problem, power, scale):
 def test_the_longest_move_is_found_exactly(problem, scale):
     x, y, a, b = problem
     x, y = x * scale, y * scale
-    w = [np.ones(len(points)) if w is None else w for points, w in ((x, a), (y, b))]
+    w = [np.ones(len(points)) if w is None else w.astype(float) for points, w in ((x, a), (y, b))]
     if all(float(each).is_integer() for each in itertools.chain(*w)):  # others are told up to their rounding
         truth = naive.bottleneck(naive.exact_ground_cost(x, y, 1, "cityblock"), *w)
         cases.check_bounds_exactly(least(x, y, a, b, INF).bounds, truth)
@@ -168,3 +168,19 @@ def test_equal_measures_are_at_distance_0_whatever_their_weights(rng, p):
     x, a = rng.normal(size=40) * 1e200, rng.random(40) ** 9
     order = rng.permutation(40)
     assert ot.wasserstein(x, x[order], a, a[order], p=p) == 0
+
+
+def test_bounds_know_of_weights_too_small_for_integers():
+    x, a = np.ones(1001), np.full(1001, 0.4 * 2.0**-60)
+    x[0], a[0] = 0.0, 0.5
+    found = least(x, [0.0], a, [0.5], 1)
+    assert found.mean == 0 and found.bounds.gap <= 1e-9
+    cases.check_bounds_exactly(found.bounds, Fraction(1000 * a[1]) / sum(map(Fraction, a)))
+
+
+def test_bounds_know_of_weights_rounded_to_the_sum_of_the_others(rng):
+    for _ in range(200):
+        a = rng.random(2)
+        b = a[::-1] * (1 + 2.0**-22)
+        found = least([0.0, 1.0], [1.0, 1e-9], a, b, 1)
+        cases.check_bounds_exactly(found.bounds, exact_mean([0.0, 1.0], [1.0, 1e-9], a, b, 1) / Fraction(found.unit))
