@@ -5,7 +5,7 @@
 Writes gpu_assignment.jsonl (a record a line, the machine first), gpu_assignment.md (tables) and gpu_assignment.png to
 FOLDER, as it goes; it ends when the minutes are over, and the next run with this FOLDER goes on from there. What tells
 most comes first: a few checks of each kernel, which also compile it; the targets; a refresh, a round, rounds against
-the part of the rows that a phase leaves free, the host's part; then all sizes and families. Every answer's cost is
+the rows that a phase leaves free, the host's part; then all sizes and families. Every answer's cost is
 summed again in float64 and held against the bounds that our certificate gives. The floor of a problem is one pass over
 its matrix at the bandwidth with which this device copies memory. What fails is a record too, and the rest goes on.
 """
@@ -13,17 +13,14 @@ its matrix at the bandwidth with which this device copies memory. What fails is 
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
 import multiprocessing
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -41,6 +38,7 @@ from benchmarks.gpu_book import (  # noqa: E402
     Record,
     draw,
     key,
+    machine,
     path_in,
     read,
     report,
@@ -67,7 +65,7 @@ POINTS = [100_000, 20_000]
 CLOUDS = [(4096, 128, 2), (4096, 32, 16), (256, 512, 2)]  # batches: problems, points of each, dimension
 TARGETS = 4_000, 16_000  # sizes of the first comparisons
 FIRST = [(16_000, "uniform"), (16_000, "2-D"), (4_000, "uniform"), (4_000, "2-D"), (4_000, "far apart")]
-LEFT_FREE = [0.01, 0.005, 0.003, 0.002, 0.001, 0.0005]  # parts of the rows that a phase leaves free
+LEFT_FREE = [48, 24, 96, 12, 160]  # rows that a phase leaves free
 COPIED = 2**28  # numbers, to measure the bandwidth
 # What is compiled for the CPU, by a process each, while the first checks run: rows of a matrix, points of a cloud.
 COMPILED = [("matrix", 100), ("matrix", 1200), ("points", 20_000), ("points", 200)]
@@ -380,13 +378,13 @@ def first_timings(device: Cuda, book: Book) -> None:
         with book.attempt({**head, "what": "refresh and round"}):
             cost = DeviceMatrix(device, costs(xp, family, n))
             refresh_and_round(device, book, head, cost)
-            by_part(device, book, head, cost)
+            by_rows_left(device, book, head, cost)
         cost = None
     n = POINTS[0]
     head = {"suite": "first timings", "family": "2-D points", "n": n}
     with book.attempt({**head, "what": "points"}):
         x, y = (xp.asarray(side) for side in families.uniform(n, np.random.default_rng(n)))
-        by_part(device, book, head, DeviceCloud(device, PointCost.scaled(x, y, "euclidean", 2.0)), LEFT_FREE[:3])
+        by_rows_left(device, book, head, DeviceCloud(device, PointCost.scaled(x, y, "euclidean", 2.0)), LEFT_FREE[:3])
 
 
 def refresh_and_round(device: Cuda, book: Book, head: Record, cost: DeviceMatrix) -> None:
@@ -408,17 +406,17 @@ def refresh_and_round(device: Cuda, book: Book, head: Record, cost: DeviceMatrix
     book.add({**rounds, "seconds": seconds})
 
 
-def by_part(device: Cuda, book: Book, head: Record, cost: OnDevice, parts: Iterable[float] = ()) -> None:
-    left = device_auction.LEFT
-    for part in parts or LEFT_FREE:
-        record = {**head, "what": f"phases to {part:.2%} free"}
+def by_rows_left(device: Cuda, book: Book, head: Record, cost: OnDevice, counts: Iterable[int] = ()) -> None:
+    usual = device_auction.LEFT, device_auction.LEAST_LEFT
+    for left in counts or LEFT_FREE:
+        record = {**head, "what": f"phases to {left} free rows"}
         if book.wants(record):
             with book.attempt(record):
-                device_auction.LEFT = part
+                device_auction.LEFT, device_auction.LEAST_LEFT = 0.0, left
                 try:
                     book.add({**record, **stages(device, cost)})
                 finally:
-                    device_auction.LEFT = left
+                    device_auction.LEFT, device_auction.LEAST_LEFT = usual
 
 
 def stages(device: Cuda, cost: OnDevice) -> Record:
@@ -428,7 +426,13 @@ def stages(device: Cuda, cost: OnDevice) -> Record:
     seconds, solved = timed(device, lambda: auction.run(lambda: None), 0.0)
     rounds, reads = (int(auction.counts[slot]) for slot in (device_auction.PASSED, device_auction.READS))
     times = {"seconds": whole, "auction": seconds, "rest": whole - seconds, "round": seconds / max(1, rounds)}
-    return {**times, "settle": settling(cost), "solved": solved, "rounds": rounds, "reads": reads / cost.shape[0]}
+    return {
+        **times,
+        "settle": settling(cost),
+        "solved": solved,
+        "rounds": rounds,
+        "reads": reads / cost.shape[0],
+    }
 
 
 def settling(cost: OnDevice) -> float:
@@ -505,29 +509,6 @@ def clouds(device: Cuda, book: Book, problem: Record, x: np.ndarray, y: np.ndarr
 # --- the run --------------------------------------------------------------------------------------------------------
 
 
-def machine(device: Cuda, args: argparse.Namespace) -> Record:
-    runtime, number = device.xp.cuda.runtime, device.xp.cuda.runtime.getDevice()
-    versions = {}
-    for package in ("ot_distances", "cupy-cuda13x", "cupy-cuda12x", "numpy", "scipy", "numba", "torch"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "device": runtime.getDeviceProperties(number)["name"].decode(),
-        "multiprocessors": device.multiprocessors,
-        "driver": runtime.driverGetVersion(),
-        "runtime": runtime.runtimeGetVersion(),
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "versions": versions,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "copy_bytes_per_second": bandwidth(device),
-        "arguments": {"n": args.n, "families": args.families, "minutes": args.minutes},
-    }
-
-
 def run(device: Cuda, book: Book, args: argparse.Namespace, pool: SciPyPool) -> None:
     """What tells most first; the largest sizes of slow solvers are what falls out when time is short."""
     names = args.families
@@ -548,7 +529,7 @@ def work(args: argparse.Namespace) -> None:
         device.xp.zeros(1)
         device.synchronize()
 
-    book, pool = Book(args.out, machine(device, args), clock, alive), SciPyPool()
+    book, pool = Book(args.out, machine(device, bandwidth(device), vars(args)), clock, alive), SciPyPool()
     try:
         run(device, book, args, pool)
     finally:
@@ -579,12 +560,16 @@ def finish(folder: Path) -> None:
         print("No figure: matplotlib is not installed.")
 
 
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--n", type=int, nargs="+", default=SIZES, help="rows and columns of one matrix")
+    made.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    made.add_argument("--minutes", type=float, default=9.0, help="after which it ends; the next run goes on")
+    made.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu"), help="folder")
+    made.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    return made
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, nargs="+", default=SIZES, help="rows and columns of one matrix")
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--minutes", type=float, default=9.0, help="after which it ends; the next run goes on")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu"), help="folder")
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
+    wanted = parser().parse_args()
     (work if wanted.work else main)(wanted)

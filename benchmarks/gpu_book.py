@@ -6,18 +6,23 @@ by a process of its own, which `supervise` starts again behind the record at whi
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import platform
 import signal
 import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ot_distances._device import Cuda
 
 Record = dict[str, Any]
 
@@ -111,6 +116,29 @@ class Book:
                 raise SystemExit(f"gpu_assignment: the device is lost: {lost}") from None
         finally:
             begun_in(self.folder).unlink(missing_ok=True)
+
+
+def machine(device: Cuda, copied: float, arguments: Record) -> Record:
+    runtime, number = device.xp.cuda.runtime, device.xp.cuda.runtime.getDevice()
+    versions = {}
+    for package in ("ot_distances", "cupy-cuda13x", "cupy-cuda12x", "numpy", "scipy", "numba", "torch"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "device": runtime.getDeviceProperties(number)["name"].decode(),
+        "multiprocessors": device.multiprocessors,
+        "driver": runtime.driverGetVersion(),
+        "runtime": runtime.runtimeGetVersion(),
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "copy_bytes_per_second": copied,
+        "arguments": {name: value for name, value in arguments.items() if name not in ("out", "work")},
+    }
 
 
 def failure(error: Exception) -> Record:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files
@@ -44,20 +46,36 @@ def compiled(text: str, names: list[str], architecture: str, options: tuple[str,
     SyntaxError
         The compiler's log.
     """
+    nvrtc, size = library(), ctypes.c_size_t()
+    with _program(text, names, (*options, f"-arch={architecture}", "--ptxas-options=-v")) as (program, log):
+        if nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) or not size.value:
+            raise SyntaxError(log)
+        return {name: _report(log, _lowered(nvrtc, program, name)) for name in names}
+
+
+def loads_at_once(text: str, name: str, kind: str, options: tuple[str, ...]) -> int:
+    """The most loads of a kind (ld.global.v4.f32) of a kernel that no branch, barrier or store stands between."""
+    with _program(text, [name], (*options, "-arch=compute_80")) as (program, _):
+        ptx = _text(library().nvrtcGetPTX, library().nvrtcGetPTXSize, program)
+        body = ptx[ptx.index(f"{_lowered(library(), program, name)}(") :]
+    runs = re.split(r"\n\s*(?:@\S+\s+)?(?:bra|bar|st|shfl|atom|ret|\$L)\b.*|\n\$L\S*:", body)
+    return max(len(re.findall(rf"\b{kind}\b", run)) for run in runs)
+
+
+@contextmanager
+def _program(text: str, names: list[str], flags: tuple[str, ...]) -> Iterator[tuple[ctypes.c_void_p, str]]:
     nvrtc, program = library(), ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None)
     try:
         for name in names:
             nvrtc.nvrtcAddNameExpression(program, name.encode())
-        flags = [*options, f"-arch={architecture}", "--ptxas-options=-v"]
         status = nvrtc.nvrtcCompileProgram(
             program, len(flags), (ctypes.c_char_p * len(flags))(*[flag.encode() for flag in flags])
         )
         log = _text(nvrtc.nvrtcGetProgramLog, nvrtc.nvrtcGetProgramLogSize, program)
-        size = ctypes.c_size_t()
-        if status or nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) or not size.value:
+        if status:
             raise SyntaxError(log)
-        return {name: _report(log, _lowered(nvrtc, program, name)) for name in names}
+        yield program, log
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -54,7 +56,7 @@ class FakeStream:
 
     def end_capture(self):
         start = self.log.index("capture")
-        calls = self.log[start + 1 :]
+        calls = [call[:3] for call in self.log[start + 1 :]]  # but for the arguments: a graph keeps none alive
         del self.log[start:]
         return FakeGraph(self.log, calls)
 
@@ -145,6 +147,22 @@ def test_a_graph_repeats_its_launches_and_nothing_else(cupy):
     assert [entry[0] for entry in cupy.log] == ["a<float>", "b"] * 2
     device.launch("any", "b", 1, 32, ())
     assert len(cupy.log) == 5  # no longer recording
+
+
+def test_a_graph_keeps_the_arrays_that_it_was_captured_with(cupy):
+    """It knows their addresses only; and lets go of them with itself."""
+    device = _device.Cuda()
+
+    def captured():
+        array = np.zeros(3)
+        return device.graph(lambda: device.launch("any", "b", 1, 32, (array,))), weakref.ref(array)
+
+    replay, array = captured()
+    gc.collect()
+    assert array() is not None
+    del replay
+    gc.collect()
+    assert array() is None
 
 
 def test_a_failing_graph_leaves_the_device_usable(cupy):

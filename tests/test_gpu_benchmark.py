@@ -22,7 +22,7 @@ SMALL = {
     "BATCHES": [(3, 8)],
     "POINTS": [24],
     "CLOUDS": [(2, 8, 3)],
-    "LEFT_FREE": [0.2],
+    "LEFT_FREE": [4],
     "REPEATS": 1,
     "COPIED": 2**10,
     "TARGETS": (20,),
@@ -199,6 +199,18 @@ def test_a_run_goes_on_where_the_last_one_ended(tmp_path, capsys):
     assert not gpu_book.Book(tmp_path, HEAD, gpu_book.Clock(0.0)).wants(late)
     with pytest.raises(SystemExit, match=r"gpu_assignment\.jsonl is of a\. Name another folder"):
         gpu_book.Book(tmp_path, HEAD | {"device": "b"}, clock)
+
+
+def test_the_process_that_works_is_asked_for_the_same(stand_in, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(gpu_assignment, "supervise", lambda *given: asked.append(given))
+    given = ["--n", "100", "200", "--families", "2-D", "far apart", "--minutes", "9", "--out", str(tmp_path / "new")]
+    args = gpu_assignment.parser().parse_args(given)
+    gpu_assignment.main(args)
+    ((command, folder, minutes),) = asked
+    again = gpu_assignment.parser().parse_args([*command[2:], "--minutes", "9"])
+    assert vars(again) == vars(args) | {"work": True} and folder.is_dir() and 8.5 < minutes < 9
+    assert command[:2] == [sys.executable, gpu_assignment.__file__]
 
 
 def test_wrong_answers_are_marked(stand_in):

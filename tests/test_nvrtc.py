@@ -29,6 +29,34 @@ def test_kernels_compile_without_spilling(source, architecture):
         assert found.shared <= STATIC_SHARED
 
 
+@pytest.mark.parametrize(
+    ("kernel", "costs", "prices", "loads"),
+    [
+        ("refresh_rows<Matrix<float>, float>", "v4.f32", "v4.f32", 8),
+        ("refresh_rows<Matrix<float>, double>", "v4.f32", "v2.f64", 4),
+        ("refresh_rows<Matrix<double>, double>", "v2.f64", "v2.f64", 8),
+        ("row_minima<Matrix<float>>", "v4.f32", "v2.f64", 4),
+        ("row_minima<Matrix<double>>", "v2.f64", "v2.f64", 8),
+    ],
+)
+def test_a_thread_has_many_loads_on_the_way(kernel, costs, prices, loads):
+    """One after the other they would take the time of as many ways to the memory."""
+    text = _device.code("candidate_lists")
+    found = {kind: nvrtc.loads_at_once(text, kernel, f"ld.global.{kind}", OPTIONS) for kind in (costs, prices)}
+    assert found[prices] == loads and found[costs] >= loads / 2
+
+
+def test_loads_that_branches_part_are_told_apart():
+    text = """template <bool OPEN> __global__ void f(const float* in, float* out, int n) {
+        float least = 1;
+        #pragma unroll
+        for (int s = 0; s < 4; s++)
+            if (OPEN || threadIdx.x + s * blockDim.x < n) least = fminf(least, in[threadIdx.x + s * blockDim.x]) / 3;
+        out[threadIdx.x] = least;
+    }"""
+    assert [nvrtc.loads_at_once(text, f"f<{way}>", "ld.global.f32", OPTIONS) for way in ("false", "true")] == [1, 4]
+
+
 def test_faults_in_a_kernel_are_reported():
     with pytest.raises(SyntaxError, match="no_such_name"):
         nvrtc.compiled("__global__ void f() { no_such_name(); }", ["f"], "sm_90", OPTIONS)

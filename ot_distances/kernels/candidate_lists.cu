@@ -47,10 +47,10 @@ template <class T> struct Matrix {
 
     // visit(j, c_ij + p_j) at this thread's share of the columns; some visits may be of no column, with inf
     template <class P, class Visit> __device__ void each(const P* __restrict__ p, Visit visit) const {
-        constexpr int N = 16 / sizeof(T);
+        constexpr int N = 16 / sizeof(T), AT_ONCE = sizeof(P) > sizeof(T) ? 2 : 4;  // as registers allow
         int packs = reinterpret_cast<size_t>(row) % 16 ? 0 : m / N;
-        part<N, (sizeof(P) > sizeof(T) ? 2 : 4)>(0, packs, p, visit);
-        part<1, 4>(N * packs, m - N * packs, p, visit);
+        part<N, AT_ONCE>(0, packs, p, visit);
+        part<1, 2 * AT_ONCE>(N * packs, m - N * packs, p, visit);
     }
 
     // The same for `packs` packs of N columns from `start` on. AT_ONCE of them are on the way before the first is looked

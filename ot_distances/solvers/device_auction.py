@@ -22,9 +22,9 @@ MOST_LEVELS = 50
 # First eps as a part of the spread of the costs, its fall from phase to phase, the last as a part of spread / n.
 COARSEST, FALL, FINEST = 4.0, 5.0, 64.0
 
-# A phase leaves this part of the rows free, or at least so many: the last rows take most of the rounds, and the host
-# is faster with them.
-LEFT, LEAST_LEFT = 0.003, 8
+# A phase leaves this part of the rows free: the last rows take most of the rounds, and the host is faster with them. Of
+# fewer than 16,000 rows twice that part, up to MANY_LEFT: there rounds count for more, the host's paths are short.
+LEFT, LEAST_LEFT, MANY_LEFT = 0.003, 12, 48
 
 # Rows and columns of the sample that tells the spread.
 SAMPLE = 64, 4096
@@ -35,6 +35,11 @@ EPS, UNIT = 0, 1
 
 # Threads of a block of bidders, and of blocks for each multiprocessor.
 THREADS, BLOCKS = 128, 4
+
+
+def left_free(n: int) -> int:
+    """The rows of n that a phase leaves to the next, the last one to the host."""
+    return max(LEAST_LEFT, int(LEFT * n), min(int(2 * LEFT * n), MANY_LEFT))
 
 
 class DeviceAuction:
@@ -103,7 +108,7 @@ class DeviceAuction:
         """Bids until few rows are free. For n < m, levels of prices too."""
         (n, m), xp = self.cost.shape, self.cost.backend.xp
         counts = to_numpy(self.counts).copy()
-        counts[[FREE, NEXT, STALE, STOP]] = n, 0, 0, max(LEAST_LEFT, int(LEFT * n))
+        counts[[FREE, NEXT, STALE, STOP]] = n, 0, 0, left_free(n)
         until = counts[PASSED] + MOST_ROUNDS
         self.queue[:] = self.everyone
         self.terms[:] = xp.asarray(np.array([eps, 2.0 ** np.ceil(np.log2(spread))]))
