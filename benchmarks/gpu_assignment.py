@@ -77,7 +77,7 @@ CHECKED_CLOUDS = [(1100, 2), (1100, 3), (1100, 16)]
 # A GPU's best of so many runs; other solvers run once, or twice where that is quick.
 REPEATS, QUICK = 5, 2.0
 # Seconds that a peer may be foreseen to take: for a target, and otherwise.
-LONG, SHORT = 120.0, 20.0
+LONG, SHORT = 145.0, 20.0
 # Seconds in which the last pages are made.
 ENDING = 8.0
 

@@ -184,11 +184,12 @@ __global__ void refresh_rows(const typename Cost::Number* a, const typename Cost
             if (t == 0) found_equal = 0;
             __syncthreads();
             int start = int(unsigned(i) * 97u % unsigned(m));
-            for (int s = t; s < m && *static_cast<volatile int*>(&found_equal) < room; s += blockDim.x) {
+            for (int s = t; s < m; s += blockDim.x) {
                 int j = s + start < m ? s + start : s + start - m;
                 if (row.template at<P>(j) + prices[j] == end) {
                     int place = atomicAdd(&found_equal, 1);
-                    if (place < room) equal[place] = j;
+                    if (place >= room) break;
+                    equal[place] = j;
                 }
             }
             __syncthreads();
