@@ -8,6 +8,7 @@ beyond 2^31, a second device.
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from ot_distances.solvers.device_batch import match_batch
 
 pytestmark = pytest.mark.gpu
 
-SHAPES = [(1100, 1100), (1050, 1300), (1200, 1010)]
+SHAPES = [(1100, 1100), (1050, 1303), (1200, 1010)]
 BATCHES = [
     (5, 1, 1),
     (70, 20, 20),
@@ -47,6 +48,10 @@ def torch():
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
     return torch
+
+
+def host(array):
+    return array.get() if hasattr(array, "get") else array
 
 
 def agree(there, cost, *, maximize=False):
@@ -91,6 +96,19 @@ def test_strides_and_sign(maximize, cp, rng):
     padded[::2, ::2] = cp.asarray(cost)
     for view in (cp.asfortranarray(cp.asarray(cost)), padded[::2, ::2]):
         agree(ot.linear_assignment(view, maximize=maximize), cost, maximize=maximize)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1001, 1001), (1000, 1004), (3, 40, 41)])
+def test_entries_may_begin_anywhere(shape, dtype, cp, rng):
+    """Rows are read 16 bytes at a time only where they begin at a multiple of 16."""
+    cost = rng.random(shape).astype(dtype)
+    room = cp.zeros(cost.size + 3, dtype)
+    for offset in range(4):
+        there = room[offset : offset + cost.size].reshape(shape)
+        there[...] = cp.asarray(cost)
+        found = ot.linear_assignment(there)
+        assert host(found.cost) == pytest.approx(ot.linear_assignment(cost).cost, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -288,6 +306,37 @@ def test_a_matrix_is_not_copied(cp, rng):
     before = pool.total_bytes()
     ot.linear_assignment(cost)
     assert pool.total_bytes() - before < cost.nbytes / 2
+
+
+def test_without_memory_it_says_so_and_keeps_none(cp, rng):
+    cost = cp.asarray(rng.random((3000, 3000), dtype=np.float32))
+    pool = cp.get_default_memory_pool()
+    wanted = ot.linear_assignment(cost).cost
+    gc.collect()
+    pool.free_all_blocks()
+    before = pool.used_bytes()
+    pool.set_limit(size=pool.total_bytes() + 2**20)
+    try:
+        with pytest.raises(MemoryError):
+            ot.linear_assignment(cost)
+    finally:
+        pool.set_limit(size=0)
+    gc.collect()
+    assert pool.used_bytes() == before
+    assert ot.linear_assignment(cost).cost == pytest.approx(wanted, rel=1e-12)
+
+
+def test_threads_work_on_streams_of_their_own(cp, rng):
+    costs = [rng.random((1100, 1100), dtype=np.float32) for _ in range(4)]
+
+    def solved(cost):
+        with cp.cuda.Stream(non_blocking=True):
+            return [ot.linear_assignment(cp.asarray(cost)).cost for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = [*threads.map(solved, costs)]
+    for cost, there in zip(costs, found):
+        assert there == pytest.approx([ot.linear_assignment(cost).cost] * 3, rel=1e-12)
 
 
 def test_a_second_device(cp, rng):
