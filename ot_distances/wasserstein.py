@@ -465,7 +465,8 @@ def _each(
     results: list[Result] = []
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for result in pool.map(lambda problem, watch: one(*problem, watch=watch), batch, watches):
+            every = pool.map if workers > 1 else map  # handing over a small problem takes as long as solving it
+            for result in every(lambda problem, watch: one(*problem, watch=watch), batch, watches):
                 results.append(result)
         except NotConverged as error:
             raise NotConverged(f"problem {len(results)}: {error}", error.lower, error.upper) from error

@@ -23,8 +23,9 @@ examples:
   ot-distances bench --json > times.json
 
 Every answer is first held against our proven bounds; then all solvers take turns, and the best time of each counts.
-Ours makes plan, potentials and bounds in its time; a peer does what it does. A peer that is not installed is named:
-pip install 'ot_distances[bench]' brings those of the wheels. The repository's benchmarks/ has many more problems.
+Ours makes plan, potentials and bounds in its time, or on the line one number, as peers do there. A peer that is not
+installed is named: pip install 'ot_distances[bench]' brings those of the wheels. The repository's benchmarks/ has many
+more problems.
 """
 OURS = "ot_distances"
 EXACT = 1e-9  # relative; an answer this close to our bounds is called exact
@@ -48,6 +49,7 @@ class Suite:
     make: Callable[[np.random.Generator, int], Problem]
     bounds: Callable[..., tuple[float, float]]  # ours
     rivals: tuple[Rival, ...]
+    number: Callable[..., float] | None = None  # ours where rivals return nothing else
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -75,8 +77,10 @@ def _measured(name: str, n: int, repeat: int, seed: int) -> list[dict[str, Any]]
     suite = SUITES[name]
     problem = suite.make(np.random.default_rng(seed), n)
     lower, upper = suite.bounds(*problem)  # compiles what is not compiled yet
-    calls: dict[str, Callable[..., Any]] = {OURS: suite.bounds}
+    calls: dict[str, Callable[..., Any]] = {OURS: suite.number or suite.bounds}
     rows = [_row(name, n, OURS, "") | {"answer": "proven", "error": 0.0}]
+    if suite.number is not None:
+        rows[0] |= _judged(suite.number(*problem), lower, upper)
     for rival in suite.rivals:
         row = _row(name, n, rival.package, rival.called)
         try:
@@ -86,12 +90,16 @@ def _measured(name: str, n: int, repeat: int, seed: int) -> list[dict[str, Any]]
         except Exception as error:  # whatever it is, it is the peer's, and the row says so
             row["answer"] = f"failed: {' '.join(str(error).split())[:60]}"
         else:
-            apart = max(lower - cost, cost - upper, 0.0) / (max(abs(lower), abs(upper)) or 1.0)
-            row |= {"answer": "exact" if apart <= EXACT else f"off by {apart:.0e}", "error": apart}
+            row |= _judged(cost, lower, upper)
             calls[rival.called] = rival.cost
         rows.append(row)
     times = _in_turns(calls, problem, repeat)
     return [row | times.get(row["called"] or OURS, {}) for row in rows]
+
+
+def _judged(cost: float, lower: float, upper: float) -> dict[str, Any]:
+    apart = max(lower - cost, cost - upper, 0.0) / (max(abs(lower), abs(upper)) or 1.0)
+    return {"answer": "exact" if apart <= EXACT else f"off by {apart:.0e}", "error": apart}
 
 
 def _row(suite: str, n: int, package: str, called: str) -> dict[str, Any]:
@@ -205,6 +213,12 @@ def _pot_points(x: Array, y: Array) -> float:
     return float(ot.solve_sample(x, y).value)
 
 
+def _our_line(x: Array, y: Array) -> float:
+    from .. import wasserstein
+
+    return float(wasserstein(x, y))
+
+
 def _scipy_line(x: Array, y: Array) -> float:
     from scipy.stats import wasserstein_distance
 
@@ -245,5 +259,6 @@ SUITES: dict[str, Suite] = {
         _line,
         _solve(1),
         (Rival("scipy", "SciPy wasserstein_distance", _scipy_line), Rival("POT", "POT wasserstein_1d", _pot_line)),
+        _our_line,
     ),
 }
