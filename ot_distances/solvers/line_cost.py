@@ -182,7 +182,7 @@ def _sum_of_powers(parts: Iterator[tuple[Array, Array | None]], power: float, de
         unit = longest if power > PLAIN else 2.0 ** (math.frexp(longest)[1] - 1)
         moves /= unit
         terms = _powers(moves, power)
-        sums.append((unit, float(np.add.reduce(terms if mass is None else terms * mass))))
+        sums.append((unit, float(np.add.reduce(terms) if mass is None else terms.dot(mass.astype(np.float64)))))
     unit = max((unit for unit, _ in sums), default=default)
     return math.fsum(part * (own / unit) ** power for own, part in sums), unit
 
