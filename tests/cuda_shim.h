@@ -336,6 +336,9 @@ template <class T> static T from_lane_above(int line, unsigned mask, T given, un
 template <class T> static T from_lane_across(int line, unsigned mask, T given, unsigned flip) {
     return from_lane(line, mask, given, lane() ^ flip);
 }
+static void bounded(unsigned threads) {
+    if (how.block > threads) fail("more threads in a block than " + std::to_string(threads));
+}
 // Atomic operations may come in any order: an adversary lets others go first.
 static void contend() {
     if (how.schedule == ADVERSARIAL && draw() % 4 == 0) pause(READY, 0, 0, NOTHING, 0, 0);
@@ -364,7 +367,6 @@ template <class F> static auto rounded(int mode, F operation) {
 #define __constant__ static const
 #define __forceinline__ inline
 #define __restrict__
-#define __launch_bounds__(...)
 #define __shared__ static thread_local
 #define threadIdx (shim::Index{shim::current->thread, 0, 0})
 #define blockIdx (shim::Index{shim::running->index, 0, 0})

@@ -211,6 +211,8 @@ def _program(source: str) -> str:
     text = _device.code(source)
     # Dynamic shared memory: C++ has no such array.
     body = re.sub(r"extern __shared__ (.+?) (\w+)\[\];", r"\1* const \2 = (\1*)shim::dynamic;", text)
+    # The first thing that such a kernel does, since C++ has no such attribute either.
+    body = re.sub(r"__launch_bounds__\((.+), .+\)(\s+\w+\([^{]*\{)", r"\2 shim::bounded(\1);", body)
     lines = enumerate(body.splitlines(), 1)
     body = "\n".join(BARRIER.sub(rf"{{ if (shim::kept({k})) \g<0> }}", line) for k, line in lines)
     table = "".join(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 from fibers import COMPILER, SCHEDULES, Fault, Fibers, barriers
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
 SOURCE = r"""
 // instantiate: total<float>, total<double>, maximum; registers: 32
 // instantiate: own<int>, lanes, claim, diverge, stray, beyond, forever, mixed; registers: 32
-// instantiate: quarter, halve; registers: 128
+// instantiate: quarter, halve, bound<2>; registers: 128
 template <class T>
 __global__ void total(const T* values, int n, double* out) {
     extern __shared__ double part[];
@@ -67,6 +69,9 @@ extern "C" __global__ void beyond(int* out) { extern __shared__ int sm[]; sm[blo
 struct alignas(16) Four { int of[4]; };
 extern "C" __global__ void quarter(const int* from, int* out) { *(Four*)out = *(const Four*)from; }
 extern "C" __global__ void halve(const float* from, double* out) { out[threadIdx.x] = from[threadIdx.x] / 2; }
+template <int WARPS>
+__global__ void __launch_bounds__(WARPS == 1 ? 128 : 32 * WARPS, 2)
+    bound(int* out) { out[0] = 1; }
 extern "C" __global__ void forever(int* flag) { while (atomicAdd(flag, 0) == 0) __syncwarp(); }
 """
 
@@ -174,6 +179,15 @@ def test_a_launch_beyond_the_limits_of_a_device_is_a_fault(fibers, grid, block):
         fibers.launch("itself", "halve", grid, block, (np.zeros(2048, np.float32), np.zeros(2048)))
 
 
+def test_the_bounds_of_a_kernel_hold(fibers):
+    out = np.zeros(1, np.int32)
+    fibers.launch("itself", "bound<2>", 1, 64, (out,))
+    assert out == 1
+    with pytest.raises(Fault, match=r"bound<2>: more threads in a block than 64"):
+        fibers.launch("itself", "bound<2>", 1, 96, (out,))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors flush in other ways")
 def test_subnormal_floats_are_taken_for_0(fibers):
     """As with -ftz=true, which CuPy compiles with."""
     given, out = np.array([1.0, 2.0**-126, 2.0**-127, 2.0**-149], np.float32), fibers.xp.empty(4)
