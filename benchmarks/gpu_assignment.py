@@ -65,7 +65,7 @@ POINTS = [100_000, 20_000]
 CLOUDS = [(4096, 128, 2), (4096, 32, 16), (256, 512, 2)]  # batches: problems, points of each, dimension
 TARGETS = 4_000, 16_000  # sizes of the first comparisons
 FIRST = [(16_000, "uniform"), (16_000, "2-D"), (4_000, "uniform"), (4_000, "2-D"), (4_000, "far apart")]
-LEFT_FREE = [48, 24, 96, 12, 160]  # rows that a phase leaves free
+LEFT_FREE, LEFT_OF_POINTS = [48, 24, 96, 12, 160], [300, 1000, 100]  # rows that a phase leaves free
 COPIED = 2**28  # numbers, to measure the bandwidth
 # What is compiled for the CPU, by a process each, while the first checks run: rows of a matrix, points of a cloud.
 COMPILED = [("matrix", 100), ("matrix", 1200), ("points", 20_000), ("points", 200)]
@@ -378,13 +378,13 @@ def first_timings(device: Cuda, book: Book) -> None:
         with book.attempt({**head, "what": "refresh and round"}):
             cost = DeviceMatrix(device, costs(xp, family, n))
             refresh_and_round(device, book, head, cost)
-            by_rows_left(device, book, head, cost)
+            by_rows_left(device, book, head, cost, LEFT_FREE)
         cost = None
     n = POINTS[0]
     head = {"suite": "first timings", "family": "2-D points", "n": n}
     with book.attempt({**head, "what": "points"}):
         x, y = (xp.asarray(side) for side in families.uniform(n, np.random.default_rng(n)))
-        by_rows_left(device, book, head, DeviceCloud(device, PointCost.scaled(x, y, "euclidean", 2.0)), LEFT_FREE[:3])
+        by_rows_left(device, book, head, DeviceCloud(device, PointCost.scaled(x, y, "euclidean", 2.0)), LEFT_OF_POINTS)
 
 
 def refresh_and_round(device: Cuda, book: Book, head: Record, cost: DeviceMatrix) -> None:
@@ -406,9 +406,9 @@ def refresh_and_round(device: Cuda, book: Book, head: Record, cost: DeviceMatrix
     book.add({**rounds, "seconds": seconds})
 
 
-def by_rows_left(device: Cuda, book: Book, head: Record, cost: OnDevice, counts: Iterable[int] = ()) -> None:
+def by_rows_left(device: Cuda, book: Book, head: Record, cost: OnDevice, counts: Iterable[int]) -> None:
     usual = device_auction.LEFT, device_auction.LEAST_LEFT
-    for left in counts or LEFT_FREE:
+    for left in counts:
         record = {**head, "what": f"phases to {left} free rows"}
         if book.wants(record):
             with book.attempt(record):

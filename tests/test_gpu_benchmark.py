@@ -23,6 +23,7 @@ SMALL = {
     "POINTS": [24],
     "CLOUDS": [(2, 8, 3)],
     "LEFT_FREE": [4],
+    "LEFT_OF_POINTS": [4],
     "REPEATS": 1,
     "COPIED": 2**10,
     "TARGETS": (20,),
