@@ -78,9 +78,8 @@ def linear_assignment(cost_matrix: Any, *, maximize: bool = False, device: str |
     9.0
     """
     sign = -1.0 if maximize else 1.0
-    own = type(cost_matrix) is np.ndarray and device is None
-    if own and cost_matrix.ndim == 2 and cost_matrix.dtype.kind in "fiub":
-        return _one(cost_matrix, sign)
+    if type(cost_matrix) is np.ndarray and cost_matrix.dtype.kind in "fiub" and device is None:
+        return _here(cost_matrix, sign)
     if isinstance(cost_matrix, (list, tuple)):
         shapes = {one.shape if getattr(one, "ndim", 0) == 2 else None for one in cost_matrix}
         if None not in shapes and (len(shapes) > 1 or _resident.on_gpu(*cost_matrix)):
@@ -100,8 +99,10 @@ def _like(found: Assignment, value: Any) -> Assignment:
 
 
 def _here(array: Array, sign: float) -> Any:
+    if array.ndim == 2:
+        return _one(array, sign)
     if array.ndim != 3:
-        return _one(array if array.ndim == 2 else measures.cost_matrix(array), sign)
+        return _one(measures.cost_matrix(array), sign)
     _require_entries(array)
     return _many(array, sign)
 
