@@ -214,7 +214,9 @@ def feasible_pair(problem: TransportProblem, g: Array) -> tuple[Array, Array]:
     idle = np.flatnonzero(g == -np.inf)
     if len(idle):
         g = g.copy()
-        g[idle] = problem.cost.T.select(idle, np.arange(len(f))).row_transform(f)
+        backward, many = problem.cost.T, 2 * len(idle) > len(g)
+        least = backward.row_transform(f)[idle] if many else backward.select(idle, np.arange(len(f))).row_transform(f)
+        g[idle] = least
         g[g == np.inf] = 0.0
     return f, g
 

@@ -227,7 +227,7 @@ class DenseCost(_Blockwise):
         return self._alike(self.values.T)
 
     def _scaled(self, values: Array) -> Array:
-        scaled = self.sign * values.astype(np.float64)
+        scaled = np.multiply(values, self.sign, dtype=np.float64)
         return np.ldexp(scaled, -self.shift) if self.shift else scaled
 
     def block(self, start: int, stop: int) -> Array:
@@ -238,7 +238,15 @@ class DenseCost(_Blockwise):
 
     def row_transform(self, g: Array) -> Array:
         n, m = self.shape
-        if n * m <= DENSE_ENTRIES or self.shift or not self.values.flags.c_contiguous:
+        if n * m <= DENSE_ENTRIES:
+            return super().row_transform(g)
+        if self.values.flags.f_contiguous:
+            f = np.full(n, np.inf)
+            for cols, entries in self.T.blocks():
+                entries -= g[cols, None]
+                np.minimum(f, entries.min(axis=0), out=f)
+            return rounded_down(f, g)
+        if self.shift or not self.values.flags.c_contiguous:
             return super().row_transform(g)
         from .kernels.survey import row_minima
 

@@ -74,6 +74,20 @@ def test_small_problems_full_of_ties_are_proven_in_bounded_work(costs, masses, s
         assert result.cost == pytest.approx(linear_program(C, a, b), rel=1e-7, abs=1e-7 * np.abs(C).max())
 
 
+@pytest.mark.parametrize("shape", [(3, 40), (90, 110), (300, 60)])
+@pytest.mark.parametrize("masses", MASSES)
+@pytest.mark.parametrize("costs", COSTS)
+def test_arcs_as_pricing_finds_them_lead_to_the_same_optimum(costs, masses, shape, rng, monkeypatch):
+    (n, m), C = shape, COSTS[costs](rng, *shape)
+    a, b = (mass / mass.sum() for mass in (MASSES[masses](rng, n), MASSES[masses](rng, m)))
+    at_once = ot.solve_cost(C, a, b, method="network_simplex")
+    monkeypatch.setattr(solver, "_at_once", lambda n, m: False)
+    result = ot.solve_cost(C, a, b, method="network_simplex")
+    check_plan(result.plan, a, b)
+    assert result.gap <= 1e-9
+    assert max(at_once.lower, result.lower) <= min(at_once.upper, result.upper)
+
+
 def test_a_small_problem_is_solved_in_slices(rng, monkeypatch):
     C, (a, b) = rng.random((70, 90)), (rng.dirichlet(np.ones(n)) for n in (70, 90))
     whole = ot.solve_cost(C, a, b)

@@ -21,10 +21,11 @@ from ot_distances.costs import PointCost
 from ot_distances.kernels import candidates, flow_auction, kd_tree, network_simplex
 from ot_distances.kernels.c_transform import c_transform
 from ot_distances.problem import Watch
-from ot_distances.solvers import level_matching
+from ot_distances.solvers import level_matching, matrix_side
 from ot_distances.solvers.basis import tree_arcs
 from ot_distances.solvers.candidate_graph import graph_of
 from ot_distances.solvers.cloud import Cloud, folding, ordered
+from ot_distances.solvers.matrix_side import MatrixSide
 from ot_distances.solvers.multiscale import multiscale
 from ot_distances.wasserstein import ground_cost, transport_problem
 
@@ -204,6 +205,32 @@ def test_candidates_are_the_least_reduced_costs(rng, d):
     np.testing.assert_array_equal(np.take_along_axis(reduced, nearest.best, axis=1), nearest.value)
     limits = np.sort(reduced, axis=1)[:, 3]
     assert (search.nearest(x, g, 9, limits=limits).found == 3).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (80, 500), (500, 80), (130, 129)])
+def test_both_sides_of_a_matrix_tell_the_least_reduced_costs(rng, shape, monkeypatch):
+    monkeypatch.setattr(matrix_side, "SLICE", 10_000)
+    matrix, masses, watch = rng.random(shape), [np.ones(n, np.int64) for n in shape], Watch()
+    x, y = (MatrixSide(matrix, mass, watch, columns) for mass, columns in zip(masses, (False, True)))
+    for here, others, costs in ((y, x, matrix), (x, y, matrix.T)):
+        prices, size = rng.random(len(here)), min(7, len(here))
+        reduced = costs - prices
+        nearest = here.nearest(others.points, prices, 7)
+        np.testing.assert_array_equal(nearest.value, np.sort(reduced, axis=1)[:, :size])
+        np.testing.assert_array_equal(np.take_along_axis(reduced, nearest.best, axis=1), nearest.value)
+        assert (nearest.found == size).all()
+        some, limits = others.points[::3], np.sort(reduced, axis=1)[::3, size // 2]
+        few = here.nearest(others.points, prices, 7, some, limits)
+        assert (few.found == size // 2).all()
+        np.testing.assert_array_equal(few.best[:, : size // 2], nearest.best[some, : size // 2])
+
+
+def test_candidates_of_equal_costs_spread_over_the_matrix():
+    """As all rows find the same costs, the same few columns for all would leave the others without partners."""
+    n, mass = 640, np.ones(640, np.int64)
+    for columns in (False, True):
+        side = MatrixSide(np.ones((n, n)), mass, Watch(), columns)
+        assert len(np.unique(side.nearest(side.points, np.zeros(n), 8).best)) >= 80
 
 
 def test_runs_of_the_tree_are_clusters(rng):

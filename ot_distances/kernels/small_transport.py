@@ -80,14 +80,13 @@ def transport(cost, planted, links, flow, potential, shift, reduced, noise, limi
                 node = parent[node]
             if node >= 0:
                 node = after[node]
-        worst, largest = 0.0, 0.0
+        worst = 0.0
         for i in range(n):
             for j in range(m):
                 h = cost[i, j] - potential[i] - potential[n + j]
                 reduced[i, j] = h
                 worst = lower(worst, h)
-                largest = higher(largest, abs(cost[i, j]))
-        if -worst <= noise * (size + largest) or -worst > previous / 2 or pivots == limit:
+        if -worst <= 2 * noise * size or -worst > previous / 2 or pivots == limit:
             return pivots
         # What is added takes the last digits of a reduced cost, all in one place
         previous, top = -worst, -worst * CAP

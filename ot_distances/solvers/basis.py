@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..costs import NOISE
+from ..costs import NOISE, VANISHING
 from ..problem import Array
 
 # Pivots in a batch, in units of the root of the number of nodes: fewer, and the tree is put in order too often; more,
@@ -154,7 +154,7 @@ def pivot_to_optimum(
         potential = tree_potential(tree, n, cost_of)
         reduced = costs - potential[tails] - potential[n + heads]
         previous, worst = worst, -float(reduced.min())
-        if worst <= NOISE * (np.abs(potential).max() + np.abs(costs).max()) or worst > previous / 2:
+        if worst <= 2 * NOISE * np.abs(potential).max() + VANISHING or worst > previous / 2:
             return potential
         top = 2.0 ** math.ceil(math.log2(worst * CAP))
         rounded = np.rint(np.minimum(reduced, top) * (GRID / top)).astype(np.int64)

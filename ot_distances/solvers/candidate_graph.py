@@ -9,7 +9,7 @@ import numpy as np
 
 from ..costs import NOISE
 from ..problem import Array
-from .cloud import Cloud, Nearest
+from .cloud import Nearest, Side
 
 # Candidate arcs of each row and column: with fewer, pricing adds arcs in more rounds; with more, every pass is slower.
 CANDIDATES = 12
@@ -37,11 +37,11 @@ class Graph:
     def tails(self) -> Array:
         return np.repeat(np.arange(len(self.by_row[0]) - 1), np.diff(self.by_row[0]))
 
-    def extended(self, x: Cloud, y: Cloud, tails: Array, heads: Array) -> Graph:
+    def extended(self, x: Side, y: Side, tails: Array, heads: Array) -> Graph:
         return graph_of(x, y, np.concatenate((self.tails, tails)), np.concatenate((self.by_row[1], heads)))
 
 
-def graph_of(x: Cloud, y: Cloud, rows: Array, cols: Array) -> Graph:
+def graph_of(x: Side, y: Side, rows: Array, cols: Array) -> Graph:
     """The graph of the listed pairs, each of them once."""
     from ..kernels import candidates, sparse_assignment
 
@@ -63,7 +63,7 @@ class Lists:
     `spacing` how far choices lie apart.
     """
 
-    def __init__(self, points: Array, other: Cloud, prices: Array, size: int) -> None:
+    def __init__(self, points: Array, other: Side, prices: Array, size: int) -> None:
         self.points, self.other = points, other
         nearest = other.nearest(points, prices, size)
         self.best, self.limit, self.least = nearest.best, np.empty(len(points)), np.empty(len(points))
@@ -74,7 +74,7 @@ class Lists:
         size = value.shape[1]
         self.least[which] = value[:, 0]
         self.limit[which] = value[:, -1] if size < len(self.other) else np.inf
-        rounding = 2.0**-44 * (np.abs(value[:, 0]) + 2 * np.abs(prices[self.best[which, 0]])) + 1e-300
+        rounding = 2.0**-44 * (np.abs(value[:, 0]) + 2 * np.abs(prices[self.best[which, 0]]))
         self.spacing[which] = np.maximum(value[:, min(SPACING, size - 1)] - value[:, 0], rounding)
 
     def refresh(self, which: Array, prices: Array) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,31 @@ class Nearest:
     best: Array  # (k, K) intp
     value: Array  # (k, K) float64
     found: Array  # (k,) intp
+
+
+class Side(Protocol):
+    """One side of a transport problem, asked by the points of the other."""
+
+    @property
+    def points(self) -> Array: ...
+    @property
+    def mass(self) -> Array: ...
+    @property
+    def watch(self) -> Watch: ...
+    def __len__(self) -> int: ...
+    def costs(self, x: Array, rows: Array, cols: Array, /) -> Array:
+        """The costs of the listed pairs of x and points here."""
+
+    def arc_costs(self, x: Array, indptr: Array, heads: Array, /) -> Array:
+        """The costs of the pairs of x_i with the points heads[indptr[i] : indptr[i + 1]]."""
+
+    def nearest(
+        self, x: Array, g: Array, size: int, /, rows: Array | None = None, limits: Array | None = None
+    ) -> Nearest:
+        """The `size` columns j of least c(x_i, y_j) - g_j, below limits[t], for i = rows[t]."""
+
+    def transform(self, x: Array, g: Array, /) -> Array:
+        """min_j c(x_i, y_j) - g_j for all i."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +94,6 @@ class Cloud:
         return replace(self, points=self.points[:count], mass=self.mass[:count])
 
     def costs(self, x: Array, rows: Array, cols: Array) -> Array:
-        """The costs of the listed pairs of x and points here."""
         from ..kernels import candidates as kernel
 
         out = np.empty(len(rows))
@@ -77,7 +101,6 @@ class Cloud:
         return out
 
     def arc_costs(self, x: Array, indptr: Array, heads: Array) -> Array:
-        """The costs of the pairs of x_i with the points heads[indptr[i] : indptr[i + 1]]."""
         from ..kernels import candidates as kernel
 
         out = np.empty(len(heads))
@@ -86,7 +109,6 @@ class Cloud:
         return out
 
     def nearest(self, x: Array, g: Array, size: int, rows: Array | None = None, limits: Array | None = None) -> Nearest:
-        """The `size` columns j of least c(x_i, y_j) - g_j, below limits[t], for i = rows[t]."""
         rows = np.arange(len(x)) if rows is None else rows
         limits = np.full(len(rows), np.inf) if limits is None else limits
         size = min(size, len(self))
@@ -137,7 +159,6 @@ class Cloud:
                 )  # fmt: skip
 
     def transform(self, x: Array, g: Array) -> Array:
-        """min_j c(x_i, y_j) - g_j for all i."""
         return self.nearest(x, g, 1).value[:, 0]
 
 

@@ -21,10 +21,10 @@ def in_units_of_longest(problem: TransportProblem) -> tuple[TransportProblem, in
 
     Whatever costs more than that plan does altogether is in no better one, not even for one unit of mass: such costs
     are cut off at twice as much, and what is left needs no more digits than float64 has. None where the problem is
-    another, or large with rounded weights, for which that hardly ever suffices.
+    another.
     """
     cost, p, (n, m) = problem.cost, problem.power, problem.shape
-    if not (ORDER < p < math.inf and type(cost) is PointCost and n * m <= (PAIRS if problem.exact_masses else FEW)):
+    if not (ORDER < p < math.inf and type(cost) is PointCost and n * m <= PAIRS):
         return None
     from . import find_flow
 

@@ -1,4 +1,4 @@
-"""One level of general masses: the network simplex on candidate arcs, priced against all pairs."""
+"""General masses: the network simplex on candidate arcs, priced against all pairs; of points or of a matrix."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from ..costs import NOISE
 from ..problem import Array
-from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs
+from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
 from .candidate_graph import CANDIDATES, Lists, graph_of, listed
-from .cloud import Cloud
+from .cloud import Side
 
 # Eps in units of the spacing, bids that the auction may take for each point, and bids between two looks at the clock.
 EPS = 0.5
@@ -18,11 +18,14 @@ BIDS = 1_000_000
 # Where 1 row in FEW_VIOLATED or fewer has them, arcs of negative reduced cost are not sought from the columns as well.
 FEW_VIOLATED = 20
 
+# Potentials that costs are reduced by may be so many times larger than those of the basis, and hide no digits of it.
+HIDING = 16
+
 
 class FlowLevel:
     """A level of general masses: potentials u, v and a basis tree, improved in place."""
 
-    def __init__(self, x: Cloud, y: Cloud, v: Array, spare: tuple[Array, Array], *, warm: bool = False) -> None:
+    def __init__(self, x: Side, y: Side, v: Array, spare: tuple[Array, Array], *, warm: bool = False) -> None:
         """`spare` lists pairs that are arcs from the start, so that the start need not move mass far.
 
         `warm` says that they are a basis, nearly optimal, and v its potentials: lists of the rows will do.
@@ -89,13 +92,25 @@ class FlowLevel:
         """Pivot to the optimum of the candidates, price all pairs, add what violates, repeat."""
         while True:
             self._pivot()
-            tails, heads = self._violated()
-            if len(tails) == 0:
-                return
             self.watch.check(f"{len(self.x)} and {len(self.y)} points")
-            before, self.graph = self.graph.arcs, self.graph.extended(self.x, self.y, tails, heads)
-            if self.graph.arcs == before:
+            if not (self._extend(*self._violated()) or self._rebase()):
                 return
+
+    def _extend(self, tails: Array, heads: Array) -> bool:
+        """Add arcs; whether there was any that is new."""
+        before = self.graph.arcs
+        if len(tails):
+            self.graph = self.graph.extended(self.x, self.y, tails, heads)
+        return self.graph.arcs > before
+
+    def _rebase(self) -> bool:
+        """Whether what costs are reduced by hid digits of the basis, being so much larger; it does so no more."""
+        n = len(self.x)
+        potential = tree_potential(self.tree, n, lambda rows, cols: self.y.costs(self.x.points, rows, cols))
+        if max(np.abs(self.base_u).max(), np.abs(self.base_v).max()) <= HIDING * np.abs(potential).max():
+            return False
+        self.base_u, self.base_v = potential[:n], potential[n:]
+        return True
 
     def _pivot(self) -> None:
         n = len(self.x)

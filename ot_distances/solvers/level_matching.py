@@ -30,6 +30,9 @@ FEW_VIOLATED = 50
 # Global steps, which work on all arcs, carry all prices off; beyond so many times their spread it costs them digits.
 DRIFT = 256
 
+# Bids rise by more than nothing where all choices cost the same.
+LEAST_EPS = 1e-300
+
 # Rounds of pricing.
 MAX_ROUNDS = 100
 
@@ -69,7 +72,7 @@ class Assignment:
 
     def global_steps(self) -> tuple[float, ...]:
         """Steps from the range of all costs down to the spacing of the points, where nothing is known of the duals."""
-        least = max(min(np.median(self.rows.spacing), np.median(self.cols.spacing)), 1e-300)
+        least = max(min(np.median(self.rows.spacing), np.median(self.cols.spacing)), LEAST_EPS)
         span = float(np.ptp(self.graph().by_row[2])) / 4
         return tuple(span / 5**k for k in range(40) if span / 5**k > least)
 
@@ -79,7 +82,7 @@ class Assignment:
         Returns the number of bids.
         """
         graph, bids = self.graph(), 0
-        for eps, step in [(eps, 0.0) for eps in global_steps] + [(0.0, step) for step in steps]:
+        for eps, step in [(eps, 0.0) for eps in global_steps] + [(LEAST_EPS, step) for step in steps]:
             graph, left = self._phase(graph, eps, step)
             drift = np.median(self.v)
             if global_steps and abs(drift) > DRIFT * np.ptp(self.v):

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..costs import NOISE, DenseCost, made_bytes, require_memory
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
-from .basis import filled, forest_order, pivot_to_optimum, starting_tree, tree_arcs, tree_potential
+from .level_flow import FlowLevel
+from .matrix_side import MatrixSide
 
 # Up to SMALL arcs one compiled call with all of them is the fastest; up to MOST also where one side, of FEW at most, is
 # LONG times shorter than the other. Beyond, arcs enter the graph as pricing finds them.
 SMALL, MOST, FEW, LONG = 2**18, 2**24, 2**9, 4
 
-# Candidate arcs for each row and column at the start, and violated arcs that a row may add in one round of pricing.
-CANDIDATES = 8
+# A large problem begins with a matching of one atom in SAMPLED of the larger side.
+SAMPLED = 3
 
-# Entries read, or nodes of a small problem moved, between two chances for Ctrl-C: well below a second at any size.
+# Nodes of a small problem moved between two chances for Ctrl-C: well below a second at any size.
 SLICE = 100_000_000
-
-
-@dataclass
-class _Arcs:
-    """Candidate arcs by row; costs are reduced by the starting potentials."""
-
-    start: Array  # (n + 1,)
-    heads: Array
-    costs: Array
-
-    @property
-    def tails(self) -> Array:
-        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
 
 def network_simplex(problem: TransportProblem) -> Flow:
@@ -131,103 +119,31 @@ def _row_prices(start: Flow | None, cost: Array, turned: bool) -> Array:
 
 
 def _solve(problem: TransportProblem, matrix: Array) -> Flow:
-    from ..kernels import network_simplex as kernel
-
-    n, m = matrix.shape
-    start, check = problem.start, problem.watch.check
-    first = np.empty(0, np.intp), np.empty(0, np.intp)
-    if start is not None:
-        first = forest_order(start.rows, start.cols, n, m)
+    start, watch = problem.start, problem.watch
+    watch.base = made_bytes(problem.cost, matrix)
+    x = MatrixSide(matrix, problem.row_mass, watch, columns=False)
+    y = MatrixSide(matrix, problem.col_mass, watch, columns=True)
     if start is not None and np.isfinite(start.g).all() and start.g.any():
-        g0 = start.g
-        f0 = (matrix - g0).min(axis=1)
+        g, pairs = start.g, (start.rows, start.cols)
     else:
-        f0, g0, pairs = _resampled(problem, matrix)
-        first = pairs if start is None else first
-
-    def reduced(rows: Array, cols: Array) -> Array:
-        return (matrix[rows, cols] - f0[rows]) - g0[cols]
-
-    arcs = _least_arcs(matrix, f0, g0)
-    row_left, col_left = problem.row_mass.astype(np.int64), problem.col_mass.astype(np.int64)
-    sent = filled(*first, row_left, col_left)
-    tree = starting_tree(row_left, col_left, (arcs.tails, arcs.heads, arcs.costs), sent)
-    size = made_bytes(problem.cost, matrix) + matrix.nbytes  # a second matrix while potentials are sought
+        g, pairs = _resampled(x, y)
+        pairs = pairs if start is None else (start.rows, start.cols)
+    level = FlowLevel(x, y, g, pairs, warm=start is not None)
 
     def reached() -> Flow:
-        rows, cols, child = tree_arcs(tree, n)
-        return Flow(rows, cols, tree[child, kernel.FLOW], tree_potential(tree, n, reduced)[n:] + g0)
+        return Flow(*level.basis(), level.v, None, watch.peak)
 
-    problem.watch.reached = reached
-    while True:
-        check(f"{len(arcs.heads)} of {n * m} arcs")
-        potential = pivot_to_optimum(arcs.start, arcs.heads, arcs.costs, tree, reduced, check)
-        size = max(size, made_bytes(problem.cost, matrix) + 4 * (arcs.costs.nbytes + arcs.heads.nbytes))
-        if not _add_violated(matrix, f0, g0, potential, arcs):
-            break
-    rows, cols, child = tree_arcs(tree, n)
-    return Flow(rows, cols, tree[child, kernel.FLOW], potential[n:] + g0, None, size + tree.nbytes)
+    watch.reached = reached
+    level.optimise()
+    return reached()
 
 
-def _resampled(problem: TransportProblem, matrix: Array) -> tuple[Array, Array, tuple[Array, Array]]:
-    """Potentials and pairs from an assignment between atoms drawn systematically, in proportion to their masses."""
-    n, m = matrix.shape
-    size = max(n, m)
-    at = (np.arange(size) * 2 + 1) * (problem.total // (2 * size))
-    rows = np.searchsorted(np.cumsum(problem.row_mass), at, side="right")
-    cols = np.searchsorted(np.cumsum(problem.col_mass), at, side="right")
-    matching = match(matrix[np.ix_(rows, cols)], check=problem.watch.check)
-    g = np.full(m, -np.inf)
+def _resampled(x: MatrixSide, y: MatrixSide) -> tuple[Array, tuple[Array, Array]]:
+    """Prices of the columns, and pairs, from a matching of atoms drawn in proportion to their masses."""
+    size = -(-max(len(x), len(y)) // SAMPLED)
+    rows, cols = x.drawn(size), y.drawn(size)
+    matching = match(x.matrix[np.ix_(rows, cols)], check=x.watch.check)
+    g = np.full(len(y), -np.inf)
     g[cols] = matching.v
-    f = (matrix - g).min(axis=1)
-    idle = g == -np.inf
-    g[idle] = (matrix[:, idle] - f[:, None]).min(axis=0)
-    return f, g, (rows, cols[matching.col_of_row])
-
-
-def _least_arcs(matrix: Array, f0: Array, g0: Array) -> _Arcs:
-    """The arcs of least reduced cost of each row and each column."""
-    from ..kernels import pricing
-
-    n, m = matrix.shape
-    cols, rows = np.full((n, CANDIDATES), -1), np.full((m, CANDIDATES), -1)
-    row_values, col_values = np.full(cols.shape, np.inf), np.full(rows.shape, np.inf)
-    for start, stop in _slices(n, m):
-        pricing.least_reduced(matrix, f0, g0, start, stop, row_values, cols, col_values, rows)
-    keys = np.concatenate(
-        ((np.arange(n)[:, None] * m + cols)[cols >= 0], (rows * m + np.arange(m)[:, None])[rows >= 0])
-    )
-    return _from_keys(np.unique(keys), matrix, f0, g0)
-
-
-def _slices(n: int, m: int) -> list[tuple[int, int]]:
-    """Runs of rows between two chances for Ctrl-C."""
-    step = max(1, SLICE // m)
-    return [(start, min(start + step, n)) for start in range(0, n, step)]
-
-
-def _from_keys(keys: Array, matrix: Array, f0: Array, g0: Array) -> _Arcs:
-    n, m = matrix.shape
-    rows, cols = np.divmod(keys, m)
-    start = np.searchsorted(rows, np.arange(n + 1))
-    return _Arcs(start, cols, (matrix[rows, cols] - f0[rows]) - g0[cols])
-
-
-def _add_violated(matrix: Array, f0: Array, g0: Array, potential: Array, arcs: _Arcs) -> bool:
-    """Price all pairs and add the most violated arcs of each row; False where there are none."""
-    from ..kernels import pricing
-
-    n, m = matrix.shape
-    cols = np.full((n, CANDIDATES), -1)
-    values = np.zeros(cols.shape)
-    f, g = potential[:n] + f0, potential[n:] + g0
-    violated = sum(pricing.most_violated(matrix, f, g, *rows, NOISE, values, cols) for rows in _slices(n, m))
-    if not violated:
-        return False
-    old = arcs.tails * m + arcs.heads
-    union = np.union1d(old, (np.arange(n)[:, None] * m + cols)[cols >= 0])
-    if len(union) == len(old):
-        return False
-    new = _from_keys(union, matrix, f0, g0)
-    arcs.start, arcs.heads, arcs.costs = new.start, new.heads, new.costs
-    return True
+    others = x.transform(y.points, y.transform(x.points, g))
+    return np.where(g > -np.inf, g, others), (rows, cols[matching.col_of_row])
