@@ -213,6 +213,17 @@ def test_a_density_that_underflows_is_not_a_hole():
     assert 0 <= refused.value.lower < refused.value.upper == math.inf
 
 
+def test_a_density_that_is_no_number_far_out_is_integrated_where_it_is_one():
+    p = stats.exponpow(2.7)
+    with np.errstate(all="ignore"):
+        assert math.isnan(p.logpdf(1e200))
+    assert ot.kl_divergence(p, p).value == pytest.approx(0, abs=1e-14)
+    found = ot.kl_divergence(p, stats.halfnorm())
+    x = np.linspace(0, 2, 200_001)[1:]  # beyond, the density is below 1e-280
+    terms = p.pdf(x) * (p.logpdf(x) - stats.halfnorm.logpdf(x))
+    assert found.value == pytest.approx(np.trapezoid(terms, x), abs=1e-9) and found.stderr < 1e-12
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_atoms_and_densities_are_mutually_singular(name):
     found = DIVERGENCES[name](stats.binom(5, 0.5), norm())
