@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -59,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ot-distances: error: {error}", file=sys.stderr)
         return BAD_INPUT
     args = parser.parse_args(tokens)
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # a plain terminal has no ±: better a question mark than nothing at all
+        sys.stdout.reconfigure(errors="replace")
     try:
         report, text = args.run(args)
         if args.json:

@@ -137,7 +137,7 @@ def _loaded(path: Path) -> Any:
         return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"`{path}` must be a {path.suffix} file of numbers, but numpy cannot read it: {error} "
+            f"`{path}` must be a {path.suffix} file of numbers, but numpy cannot read it: {str(error).rstrip('.')}. "
             "Save it again by np.save or np.savez, with a numeric dtype."
         ) from error
 

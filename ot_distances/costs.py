@@ -131,7 +131,8 @@ def corners(x: Array, y: Array) -> tuple[Array, Array]:
 def rounded_down(f: Array, g: Array) -> Array:
     """A rigorous bound below differences with g: exact where they are 0 or g is, else the next number."""
     exact = (f == 0) | (f == np.inf) | (np.abs(g).max() == 0)
-    return np.where(exact, f, np.nextafter(f, -np.inf))
+    with np.errstate(under="ignore"):  # the number below 0
+        return np.where(exact, f, np.nextafter(f, -np.inf))
 
 
 class _Blockwise:

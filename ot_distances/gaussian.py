@@ -19,6 +19,7 @@ NEAR, LEAST = 1e-4, 1e-10
 ROUNDING = {"float64": 1e-8, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
 
 
+@np.errstate(under="ignore")
 def gaussian_wasserstein(mean_x: Any, cov_x: Any, mean_y: Any, cov_y: Any) -> float | Any:
     """W_2 between two normal distributions, in the unit of the means.
 

@@ -130,6 +130,7 @@ class ThetaShift:
         return plot_theta_shift(self, ax=ax)
 
 
+@np.errstate(under="ignore")  # of masses far out
 def theta_shift(thetas: Any, *, family: FamilyName = "segments", n: int = 512) -> ThetaShift:
     """KL, JS, TV and W_1 between a law and the same law moved by theta.
 

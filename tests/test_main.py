@@ -176,6 +176,12 @@ def test_compare_prints_every_distance_with_its_bounds(
     assert gaussian <= report["wasserstein"][1]["at_most"]
 
 
+def test_a_terminal_without_the_letters_gets_its_answer(pair: tuple[str, str]) -> None:
+    command = [sys.executable, "-m", "ot_distances", "compare", *pair]
+    shown = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=True)
+    assert b"sliced W_2" in shown.stdout and b" ? " in shown.stdout and not shown.stderr
+
+
 def test_compare_uses_the_weights(tmp_path: Path, pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "w.npy", WEIGHTS)
     report = report_of(capsys, "compare", *pair, "--weights-x", tmp_path / "w.npy", "--metric", "cityblock")

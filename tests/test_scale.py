@@ -31,6 +31,26 @@ def same_plan(one, other, tolerance=1e-14):
     assert np.abs(one.plan.toarray() - other.plan.toarray()).max() <= tolerance
 
 
+STRICT = {
+    "points": lambda x, y: ot.solve(1e-170 * x, 1e-170 * y, p=2).cost,
+    "weights": lambda x, y: ot.wasserstein(x, y, *np.random.default_rng(0).dirichlet(np.ones(12), 2)),
+    "order": lambda x, y: ot.wasserstein(x, y, p=40),
+    "duality": lambda x, y: ot.kantorovich_rubinstein([[0, 1], [1, 0]], [1, 0], [0, 1]).cost,
+    "Gaussians": lambda x, y: ot.gaussian_wasserstein([0, 0], np.zeros((2, 2)), [1, 1], 1e-300 * np.eye(2)),
+    "vectors": lambda x, y: ot.kl_divergence([1 - 1e-300, 1e-300], [1, 1e-310]),
+    "samples": lambda x, y: ot.kl_from_samples(x, y + 1e3, method="kde", seed=0).value,
+    "shift": lambda x, y: ot.theta_shift([0.5, 50], family="gaussian").js[0],
+}
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_numpy_that_raises_on_every_rounding_changes_nothing(rng, name):
+    x, y = rng.normal(size=(2, 12, 2))
+    expected = STRICT[name](x, y)
+    with np.errstate(all="raise"):
+        assert STRICT[name](x, y) == expected
+
+
 FINITE_METHODS = ("1d", "assignment", "network_simplex", "lp", "auto")
 
 
