@@ -396,7 +396,7 @@ class PointCost(_Blockwise):
             return self.held[rows, cols]
         value = np.zeros(len(rows))
         for k in range(self.x.shape[1]):
-            METRICS[self.metric].reduce(value, self.x[rows, k] - self.y[cols, k])
+            METRICS[self.metric].reduce(value, self.x[:, k][rows] - self.y[:, k][cols])
         return self._finish(value, lambda places: (rows[places], cols[places]))
 
     def absolute_error(self, rows: Array, cols: Array) -> float:
@@ -436,7 +436,7 @@ class PointCost(_Blockwise):
         return float(np.minimum(left, right).min())
 
     def select(self, rows: Array, cols: Array) -> PointCost:
-        return PointCost(self.x[rows], self.y[cols], self.metric, self.p, self.exponent)
+        return PointCost(self.x.take(rows, 0), self.y.take(cols, 0), self.metric, self.p, self.exponent)
 
     def row_transform(self, g: Array) -> Array:
         n, m = self.shape

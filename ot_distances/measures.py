@@ -257,9 +257,10 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
     rows, scaled = np.rint(np.ldexp(a, shift)).astype(np.int64), np.ldexp(b, shift)
     cols = np.rint(scaled).astype(np.int64)
     total, sent = int(np.add.reduce(rows)), int(np.add.reduce(cols))
-    if abs(total - sent) > m:
-        cols += np.rint(scaled * ((total - sent) / sent)).astype(np.int64)
-    surplus = total - int(np.add.reduce(cols))  # now at most one unit a column
+    surplus = total - sent
+    if abs(surplus) > m:
+        cols += np.rint(scaled * (surplus / sent)).astype(np.int64)
+        surplus = total - int(np.add.reduce(cols))  # now at most one unit a column
     heavy, one = np.flatnonzero(cols > m), 1 if surplus > 0 else -1
     share, rest = divmod(abs(surplus), len(heavy))
     cols[heavy[:rest]] += one

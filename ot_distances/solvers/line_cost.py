@@ -70,7 +70,8 @@ def least_cost(x: Array, y: Array, masses: Masses, power: float, order: float) -
     F. Santambrogio, Optimal Transport for Applied Mathematicians, chapter 2, Birkhäuser, 2015.
     """
     rows, cols = _Side.of(x, masses.rows), _Side.of(y, masses.cols)
-    apart = max(float(side.points[-1]) for side in (rows, cols)) - min(float(side.points[0]) for side in (rows, cols))
+    (low, high), (least, most) = rows.range, cols.range
+    apart = max(high, most) - min(low, least)
     if apart == math.inf or not (rows.in_order and cols.in_order):
         return Least(math.inf, 1.0, Bounds(0.0, math.inf, math.inf))
     if power == math.inf:
@@ -140,6 +141,10 @@ class _Side(NamedTuple):
         order, ends = points.argsort(), np.zeros(len(points) + 1, np.int64)
         np.cumsum(mass[order], out=ends[1:])
         return cls(points[order], None, ends)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return self.points.item(0), self.points.item(-1)
 
     @property
     def in_order(self) -> bool:
