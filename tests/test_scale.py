@@ -35,6 +35,8 @@ STRICT = {
     "points": lambda x, y: ot.solve(1e-170 * x, 1e-170 * y, p=2).cost,
     "weights": lambda x, y: ot.wasserstein(x, y, *np.random.default_rng(0).dirichlet(np.ones(12), 2)),
     "order": lambda x, y: ot.wasserstein(x, y, p=40),
+    "line": lambda x, y: ot.wasserstein(x[:, 0], y[:7, 0], p=400),
+    "lines": lambda x, y: ot.wasserstein(x[None, :, :1], y[None, :, :1], p=400)[0],
     "duality": lambda x, y: ot.kantorovich_rubinstein([[0, 1], [1, 0]], [1, 0], [0, 1]).cost,
     "Gaussians": lambda x, y: ot.gaussian_wasserstein([0, 0], np.zeros((2, 2)), [1, 1], 1e-300 * np.eye(2)),
     "vectors": lambda x, y: ot.kl_divergence([1 - 1e-300, 1e-300], [1, 1e-310]),

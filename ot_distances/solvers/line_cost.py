@@ -109,7 +109,7 @@ def line_distances(x: Array, y: Array, p: float, degree: int, rtol: float) -> Ar
         return None
     for start in range(0, len(x), step):
         low, high = np.sort(x[start : start + step]), np.sort(y[start : start + step])
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             moves = np.abs(low - high)
             longest = moves.max(axis=1)
             unit = np.where(longest > 0, longest, 1.0)
@@ -177,6 +177,7 @@ def _moves(rows: _Side, cols: _Side) -> Iterator[tuple[Array, Array | None]]:
             yield moves, mass
 
 
+@np.errstate(under="ignore")  # of moves far below the longest
 def _sum_of_powers(parts: Iterator[tuple[Array, Array | None]], power: float, default: float) -> tuple[float, float]:
     """The sum of mass * move**power, in units of unit**power, and that unit: the `default` where nothing moves."""
     sums = []
