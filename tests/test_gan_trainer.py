@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -248,6 +249,16 @@ def test_a_changed_config_is_refused_by_the_name_of_its_field(tmp_path: Path) ->
     file.write_text(json.dumps({**json.loads(file.read_text()), "seed": 7}))
     with pytest.raises(ValueError, match=r"`seed` must be 0, .* but it is 7 in .*config\.json"):
         gan.resume(tmp_path, more=1)
+
+
+def test_changed_weights_are_refused(tmp_path: Path) -> None:
+    file, points = tmp_path / "weighted.npz", np.random.default_rng(0).normal(size=(60, 2))
+    for weights in (np.arange(60.0), np.arange(60.0)[::-1]):
+        np.savez(file, x=points, weights=weights)
+        if not (tmp_path / "run").exists():
+            gan.train(replace(TINY, data=str(file), sampler="random", batch=8), tmp_path / "run", steps=1)
+    with pytest.raises(ValueError, match="holds others, or other weights"):
+        gan.resume(tmp_path / "run", more=1)
 
 
 def test_changed_data_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,15 +244,20 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        facts = {"config": self.config.to_dict(), "data": zlib.crc32(self.data.train.tobytes())}
+        facts = {"config": self.config.to_dict(), "data": self._fingerprint()}
         return {**facts, "step": self.step, "seconds": self.seconds, **parts}
+
+    def _fingerprint(self) -> int:
+        """Of the points that are trained on, and of their weights."""
+        points, weights = self.data.train, self.data.weights
+        return zlib.crc32(b"" if weights is None else weights.tobytes(), zlib.crc32(points.tobytes()))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where another trainer of the same config and data stood."""
-        if state["data"] != zlib.crc32(self.data.train.tobytes()):
+        if state["data"] != self._fingerprint():
             raise ValueError(
-                f"`data` must hold the points that the run was started with, but {self.config.data} holds others. "
-                "Bring them back, or start another run."
+                f"`data` must hold the points that the run was started with, but {self.config.data} holds others, or "
+                "other weights. Bring them back, or start another run."
             )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
