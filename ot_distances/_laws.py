@@ -93,6 +93,10 @@ def _scipy_law(source: Any) -> Law:
     low, high = source.support() if univariate else (-math.inf, math.inf)
     if key == "scipy.vonmises":  # once around
         low, high = -math.pi, math.pi
+    if key == "scipy.pearson3":  # a gamma law from some end on, or up to it: scipy says the whole line
+        mean, variance, skew = map(float, source.stats("mvs"))
+        end = mean - 2 * math.sqrt(variance) / skew if skew else math.inf
+        low, high = (end, math.inf) if skew > 0 else (-math.inf, end)
     table = getattr(source.dist, "xk", None) if frozen else None
 
     def log_density(x: Array) -> Array:

@@ -213,6 +213,18 @@ def test_a_density_that_underflows_is_not_a_hole():
     assert 0 <= refused.value.lower < refused.value.upper == math.inf
 
 
+def test_a_skewed_law_ends_where_it_ends_whatever_scipy_says():
+    p, q = stats.pearson3(-2), stats.pearson3(-2, loc=0.3, scale=1.2)  # exponentials below 1 and below 1.5
+    assert math.isinf(p.support()[1])
+    found = ot.kl_divergence(p, q)
+    assert found.value == pytest.approx(math.log(1.2) + 1.5 / 1.2 - 1, abs=1e-12) and found.stderr < 1e-9
+    assert ot.kl_divergence(q, p).value == math.inf
+    assert ot.kl_divergence(p, p).value == pytest.approx(0, abs=1e-12)
+    assert ot.kl_divergence(stats.pearson3(0), norm()).value == pytest.approx(0, abs=1e-12)
+    mirrored = ot.kl_divergence(stats.pearson3(2), stats.pearson3(2, loc=-0.3, scale=1.2))
+    assert mirrored.value == pytest.approx(found.value, abs=1e-12)
+
+
 def test_a_density_that_is_no_number_far_out_is_integrated_where_it_is_one():
     p = stats.exponpow(2.7)
     with np.errstate(all="ignore"):
