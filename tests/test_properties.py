@@ -70,19 +70,13 @@ def test_the_bottleneck_is_the_least_threshold(problem, metric, data):
         assert distance[result.plan.coords].max() == pytest.approx(truth, rel=1e-14)
 
 
-@given(cases.transport_problems(wide=True))
+@given(cases.transport_problems())
 def test_every_solver_finds_the_optimum_of_a_cost_matrix(problem):
     cost, a, b = problem
     full_a, full_b = filled(a, b, *cost.shape)
     truth = float(naive.exact_cost(cost.tolist(), full_a.tolist(), full_b.tolist()))
     allowed = SLACK * math.fsum(full_a) * np.abs(cost).max()
-    try:
-        results = cases.solve_cost_all(cost, a, b)
-    except ot.NotConverged as refused:  # only costs over many decades are
-        sizes = np.abs(cost[cost != 0])
-        assert sizes.max() > 2.0**40 * sizes.min()
-        assert refused.lower - 1e-15 * abs(truth) <= truth <= refused.upper + 1e-15 * abs(truth)
-        return
+    results = cases.solve_cost_all(cost, a, b)
     results["lp_primal"] = ot.lp_primal(cost, full_a, full_b)
     results["lp_dual"] = ot.lp_dual(cost, full_a, full_b)
     for name, result in results.items():
@@ -304,7 +298,7 @@ def test_the_triangle_inequality_holds(problem, p, metric, data):
 def test_distance_grows_with_its_order(problem, metric):
     x, y, a, b = problem
     if a is not None:
-        a, b = (np.asarray(side, float) / math.fsum(side) for side in (a, b))
+        a, b = a / math.fsum(a), b / math.fsum(b)
     values = [ot.wasserstein(x, y, a, b, p=p, metric=metric) for p in cases.ORDERS]
     largest = naive.ground_cost(x, y, 1, metric).max()
     for low, high, p in zip(values, values[1:], cases.ORDERS):
