@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..costs import NOISE, DenseCost, made_bytes, require_memory
+from ..costs import NOISE, made_bytes, require_memory
 from ..problem import Array, Flow, TransportProblem
 from .assignment import match
 from .level_flow import FlowLevel
@@ -41,8 +41,8 @@ def network_simplex(problem: TransportProblem) -> Flow:
     n, m = problem.shape
     if n == 1 or m == 1:
         return _only_plan(problem)
-    held = 8 * n * m * (1 if isinstance(problem.cost, DenseCost) else 2)  # at times a copy beside the matrix
-    require_memory(held, f"A {n} x {m} cost matrix with a copy", 'For points, use method="auto".')
+    copies = (problem.cost.held is None) + problem.cost.forbids + _at_once(n, m)
+    require_memory(8 * n * m * copies, f"Network simplex on {n} x {m} costs", 'For points, use method="auto".')
     matrix = problem.cost.matrix()
     solve = _solve_at_once if _at_once(n, m) else _solve
     if not problem.cost.forbids:
