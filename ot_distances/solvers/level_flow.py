@@ -107,10 +107,10 @@ class FlowLevel:
         """Whether what costs are reduced by hid digits of the basis, being so much larger; it does so no more."""
         n = len(self.x)
         potential = tree_potential(self.tree, n, lambda rows, cols: self.y.costs(self.x.points, rows, cols))
-        if max(np.abs(self.base_u).max(), np.abs(self.base_v).max()) <= HIDING * np.abs(potential).max():
-            return False
-        self.base_u, self.base_v = potential[:n], potential[n:]
-        return True
+        hidden: bool = max(np.abs(self.base_u).max(), np.abs(self.base_v).max()) > HIDING * np.abs(potential).max()
+        if hidden:
+            self.base_u, self.base_v = potential[:n], potential[n:]
+        return hidden
 
     def _pivot(self) -> None:
         n = len(self.x)
