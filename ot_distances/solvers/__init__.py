@@ -118,7 +118,7 @@ SOLVERS: dict[str, Solver] = {
 # Points on each side from which on "multiscale" is the faster, up to a dimension: for equal weights or from a given
 # start (True), and for others.
 CROSSINGS = {
-    False: ((2, 600), (3, 1_300), (np.inf, 3_000)),
+    False: ((2, 500), (3, 1_000), (np.inf, 2_700)),
     True: ((2, 2_500), (3, 3_500), (np.inf, 10_000)),
 }
 
