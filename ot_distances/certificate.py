@@ -177,7 +177,9 @@ def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[
     if problem.exact_masses:
         return 0.0, 0.0
     low, high = problem.cost.range()
-    if len(flow.rows) == len(problem.a) and np.array_equal(problem.a[flow.rows], problem.b[flow.cols]):
+    pairs = len(flow.rows) == len(problem.a) == np.count_nonzero(problem.b)
+    matched = pairs and all(len(np.unique(side)) == len(side) for side in (flow.rows, flow.cols))
+    if matched and np.array_equal(problem.a[flow.rows], problem.b[flow.cols]):
         low, high = 0.0, float(np.abs(problem.cost.entries(flow.rows, flow.cols)).max())
     units = units_off(problem.shape, problem.total)
     return units * largest, units * (high - low)

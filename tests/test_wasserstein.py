@@ -461,6 +461,15 @@ def test_gaussian_covariances_that_commute_have_the_distance_of_their_roots():
     assert value == pytest.approx(math.dist(np.sqrt(first), np.sqrt(second)), rel=1e-14)
 
 
+def test_bounds_know_of_a_weight_that_integers_round_to_none():
+    for found in (
+        ot.solve_cost([[0.0, 1.0]], [1.0], [1.0, 1e-30]),
+        ot.solve([[0.0]], [[0.0], [1.0]], [1.0], [1.0, 1e-30], p=2, method="network_simplex"),
+        ot.solve([[0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]], [1.0], [1.0, 1e-30]),
+    ):
+        assert found.lower <= 1e-30 <= found.upper <= 1e-15
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_covariances_of_few_points_are_singular_to_rounding_and_welcome(rng, dtype):
     cov = np.cov(rng.normal(size=(20, 5)).astype(dtype), dtype=dtype)
