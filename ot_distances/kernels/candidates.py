@@ -381,7 +381,8 @@ def _rough_bounds(rough, error, price, power, out):
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_rows(n, rows, cols, indptr, out):
     """Sort the pairs by row, then column, and drop repeats: fills indptr (n + 1,) and out[:k], returns k."""
-    indptr[:] = 0
+    for i in range(n + 1):
+        indptr[i] = 0
     for i in rows:
         indptr[i + 1] += 1
     for i in range(n):
@@ -392,15 +393,17 @@ def gather_rows(n, rows, cols, indptr, out):
     size, begin = 0, 0
     for i in range(n):
         end = indptr[i]
-        if end - begin > 64:
-            out[begin:end] = np.sort(out[begin:end])
-        else:
-            for t in range(begin + 1, end):
+        gap = 1  # one step of an insertion sort for a short list, several for a long one (Shell, CACM 1959)
+        while gap < (end - begin) // 64:
+            gap = 3 * gap + 1
+        while gap > 0:
+            for t in range(begin + gap, end):
                 j, s = out[t], t
-                while s > begin and out[s - 1] > j:
-                    out[s] = out[s - 1]
-                    s -= 1
+                while s >= begin + gap and out[s - gap] > j:
+                    out[s] = out[s - gap]
+                    s -= gap
                 out[s] = j
+            gap //= 3
         indptr[i] = size
         for t in range(begin, end):
             if size == indptr[i] or out[size - 1] != out[t]:
