@@ -379,6 +379,17 @@ def _rough_bounds(rough, error, price, power, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _sort_steps(out, begin, end, gap):
+    """Insertion sort of out[begin : end] in steps of `gap`: all of it with 1, most of it before (Shell, CACM 1959)."""
+    for t in range(begin + gap, end):
+        j, s = out[t], t
+        while s >= begin + gap and out[s - gap] > j:
+            out[s] = out[s - gap]
+            s -= gap
+        out[s] = j
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def gather_rows(n, rows, cols, indptr, out):
     """Sort the pairs by row, then column, and drop repeats: fills indptr (n + 1,) and out[:k], returns k."""
     for i in range(n + 1):
@@ -393,17 +404,13 @@ def gather_rows(n, rows, cols, indptr, out):
     size, begin = 0, 0
     for i in range(n):
         end = indptr[i]
-        gap = 1  # one step of an insertion sort for a short list, several for a long one (Shell, CACM 1959)
+        gap = 1
         while gap < (end - begin) // 64:
             gap = 3 * gap + 1
-        while gap > 0:
-            for t in range(begin + gap, end):
-                j, s = out[t], t
-                while s >= begin + gap and out[s - gap] > j:
-                    out[s] = out[s - gap]
-                    s -= gap
-                out[s] = j
+        while gap > 1:
+            _sort_steps(out, begin, end, gap)
             gap //= 3
+        _sort_steps(out, begin, end, 1)
         indptr[i] = size
         for t in range(begin, end):
             if size == indptr[i] or out[size - 1] != out[t]:

@@ -142,7 +142,9 @@ def _fit_slope(points, values, start, stop, slope, normal):
         for k in range(d):
             centre[k] += points[t, k] / count
         centre[d] += values[t] / count
-    normal[:] = 0.0
+    for k in range(d):
+        for s in range(d + 1):
+            normal[k, s] = 0.0
     for t in range(start, stop, step):
         for k in range(d):
             a = points[t, k] - centre[k]
@@ -194,7 +196,9 @@ def bound_nodes(points, values, tree, affine, table):
         if right[v] >= 0:
             row[3 * d] = max(table[v + 1, 3 * d], table[right[v], 3 * d])
         else:
-            row[3 * d] = values[start[v] : stop[v]].max()
+            row[3 * d] = -np.inf
+            for t in range(start[v], stop[v]):
+                row[3 * d] = max(row[3 * d], values[t])
         most, size = row[3 * d], 0.0
         if affine:
             _fit_slope(points, values, start[v], stop[v], slope, normal)

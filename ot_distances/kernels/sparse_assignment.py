@@ -272,6 +272,15 @@ def _pop(keys, values, size):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _wider(held):
+    """The same with room for twice as many."""
+    wider = np.empty(2 * len(held), held.dtype)
+    for t in range(len(held)):
+        wider[t] = held[t]
+    return wider
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def shortest_paths(indptr, cols, cost, u, v, row_match, col_match, first, budget, distance, parent):
     """Augment along shortest paths from the free rows first ..., by Dijkstra on reduced costs, keeping duals feasible.
 
@@ -297,12 +306,8 @@ def shortest_paths(indptr, cols, cost, u, v, row_match, col_match, first, budget
                 if length < distance[j]:
                     if size + 1 >= capacity or reached + 1 >= capacity:
                         capacity *= 2
-                        grown = np.empty(capacity)
-                        grown[:size] = keys[:size]
-                        keys = grown
-                        values = np.concatenate((values, values))
-                        scanned = np.concatenate((scanned, scanned))
-                        touched = np.concatenate((touched, touched))
+                        keys, values = _wider(keys), _wider(values)
+                        scanned, touched = _wider(scanned), _wider(touched)
                     if distance[j] == np.inf:
                         touched[reached] = j
                         reached += 1
