@@ -371,7 +371,7 @@ def bandwidth(device: Cuda) -> float:
 
 
 def first_timings(device: Cuda, book: Book) -> None:
-    """One refresh, one replayed round, rounds against the part of rows that a phase leaves free, the host's part."""
+    """One refresh, one replayed round, rounds against the rows that a phase leaves free, the host's part."""
     xp = device.xp
     for n, family in FIRST:
         head = {"suite": "first timings", "family": family, "n": n}

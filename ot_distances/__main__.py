@@ -60,9 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ot-distances: error: {error}", file=sys.stderr)
         return BAD_INPUT
     args = parser.parse_args(tokens)
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # a plain terminal has no ±: better a question mark than nothing at all
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a plain terminal has no ±: rather a question mark than nothing
         sys.stdout.reconfigure(errors="replace")
     try:
         report, text = args.run(args)

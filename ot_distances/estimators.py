@@ -193,8 +193,7 @@ def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Esti
 
 
 def _require_independent(x: Array, y: Array) -> None:
-    """Refuse copies of one sample, or of a part of it: a point would find itself in the other one, as no point of a law
-    does.
+    """Refuse copies of one sample, or of a part of it: of a law no point finds itself in the other sample.
 
     Whatever the laws, atoms of theirs that occur once on either side are at most as many in the mean as those that
     occur twice on one side and never on the other: l m <= (l^2 + m^2) / 2 for the expected numbers l and m of an atom.

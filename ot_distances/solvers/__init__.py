@@ -173,12 +173,12 @@ def _proven(problem: TransportProblem, method: str, rtol: float, started: float)
     (n, m), other = problem.shape, None
     name = choose(problem) if method == "auto" and problem.power > ORDER else method
     if name in OF_MATRICES and n * m > FEW:
-        other = in_units_of_longest(problem)
+        other = in_units_of_longest(problem, find_flow)
     try:
         return _certified(problem, other, method, rtol, started)
     except NotConverged:
         if other is None and (name in OF_MATRICES or method == "auto"):
-            other = in_units_of_longest(problem)
+            other = in_units_of_longest(problem, find_flow)
             if other is not None:
                 return _certified(problem, other, method, rtol, started)
         raise

@@ -1,4 +1,4 @@
-"""Candidate arcs between two clouds: the least reduced costs of every row and of every column, as a sparse graph."""
+"""Candidate arcs between both sides: the least reduced costs of every row and of every column, as a sparse graph."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def graph_of(x: Side, y: Side, rows: Array, cols: Array) -> Graph:
 
 
 class Lists:
-    """The candidates of each point of one cloud among the points of the other.
+    """The candidates of each point of one side among those of the other.
 
     `best` (k, K); `least` the reduced cost of the first; `limit` that of the last, beyond which a list says nothing;
     `spacing` how far choices lie apart.

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from ..costs import UNIT_ROUNDOFF, DenseCost, PointCost
-from ..problem import TransportProblem, Watch
+from ..problem import Flow, TransportProblem, Watch
 
 # Up to this order float64 potentials tell the costs of 2,500 points (measured). Beyond, so few pairs are tried as they
 # are first, in no time; and up to so many, 0.2 GB, are written down anew.
 ORDER, FEW, PAIRS = 8.0, 2**18, 5_000**2
 
 
-def in_units_of_longest(problem: TransportProblem) -> tuple[TransportProblem, int] | None:
-    """The same problem with its costs, as a matrix, in units of that of the longest move of the plan for p = inf; and
-    the bytes that it took to find it.
+def in_units_of_longest(
+    problem: TransportProblem, solved: Callable[[TransportProblem], tuple[Flow, str]]
+) -> tuple[TransportProblem, int] | None:
+    """The same problem with its costs, as a matrix, in units of that of the longest move of the plan for p = inf.
+
+    Comes with the bytes that it took to find that plan, the flow that `solved` returns, and to write down the costs.
 
     Whatever costs more than that plan does altogether is in no better one, not even for one unit of mass: such costs
     are cut off at twice as much, and what is left needs no more digits than float64 has. None where the problem is
@@ -26,11 +30,9 @@ def in_units_of_longest(problem: TransportProblem) -> tuple[TransportProblem, in
     cost, p, (n, m) = problem.cost, problem.power, problem.shape
     if not (ORDER < p < math.inf and type(cost) is PointCost and n * m <= PAIRS):
         return None
-    from . import find_flow
-
     distances = PointCost(cost.x, cost.y, cost.metric)
     watch = Watch(problem.watch.deadline)
-    flow, _ = find_flow(replace(problem, cost=distances, power=math.inf, start=None, watch=watch))
+    flow, _ = solved(replace(problem, cost=distances, power=math.inf, start=None, watch=watch))
     carried = flow.mass > 0
     paid = distances.entries(flow.rows, flow.cols)[carried]
     longest = float(paid.max())
