@@ -131,9 +131,8 @@ def two_sample_test(
     many = _statistic(statistic, np.concatenate((x, y)))
     n, total = len(x), len(x) + len(y)
     rng = measures.generator(seed)
-    orders = np.array([rng.permutation(total) for _ in range(count)])
     own = float(many(np.arange(n)[None], np.arange(n, total)[None])[0])
-    null = _in_threads(lambda part: many(part[:, :n], part[:, n:]), orders, n_jobs, progress, "permutations")
+    null = _relabelled(many, n, total, count, rng, n_jobs, progress)
     return TestResult(own, (1 + _as_large(null, own)) / (1 + count), null)
 
 
@@ -220,13 +219,20 @@ def confidence_interval(
     value = float(many(np.arange(n)[None], np.arange(n, n + m)[None])[0])
     again = _in_threads(lambda part: many(part[:, :n], part[:, n:]), drawn, n_jobs, progress, "resamples")
     # So many relabellings, all of them closer, are what a test at this level needs to tell the laws apart.
-    orders = np.array([rng.permutation(n + m) for _ in range(min(count, math.ceil(1 / (1 - level)) - 1))])
-    null = _in_threads(lambda part: many(part[:, :n], part[:, n:]), orders, n_jobs, False, "permutations")
+    null = _relabelled(many, n, n + m, min(count, math.ceil(level / (1 - level))), rng, n_jobs)
     above, below = np.quantile(again, ((1 + level) / 2, (1 - level) / 2))
     low = 0.0 if _as_large(null, value) else min(value, 2 * value - float(above))
     interval = (max(0.0, low), max(value, value + max(value, float(again.mean())) - float(below)))
     name = distance if isinstance(distance, str) else "a function"
     return Estimate(value, float(again.std(ddof=1)), interval, float(level), f"basic bootstrap of {name}")
+
+
+def _relabelled(
+    many: Many, n: int, total: int, count: int, rng: np.random.Generator, n_jobs: Any, progress: bool = False
+) -> Array:
+    """What `count` permutations of the points of both samples give, n of them taken for the first."""
+    orders = np.array([rng.permutation(total) for _ in range(count)])
+    return _in_threads(lambda part: many(part[:, :n], part[:, n:]), orders, n_jobs, progress, "permutations")
 
 
 def _as_large(null: Array, own: float) -> int:
