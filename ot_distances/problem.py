@@ -79,9 +79,9 @@ class Watch:
         later = time.perf_counter()
         self.due = later + max(PROGRESS_SECONDS, PROGRESS_SHARE * (later - now))
 
-    def holds(self, *arrays: Array) -> None:
-        """Note that these are in memory at one time, beside what is there throughout."""
-        self.peak = max(self.peak, self.base + sum(array.nbytes for array in arrays))
+    def holds(self, *arrays: Array, further: int = 0) -> None:
+        """Note that these, and so many further bytes, are in memory at one time, beside what is there throughout."""
+        self.peak = max(self.peak, self.base + further + sum(array.nbytes for array in arrays))
 
 
 class Progress:

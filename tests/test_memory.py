@@ -28,8 +28,8 @@ def in_space(d, options, weights=False, n=N):
     return call
 
 
-def matrix(rng, weights):
-    cost, pair = rng.random((N, N)), weighted(rng, N) if weights else ()
+def matrix(rng, weights, m=N):
+    cost, pair = rng.random((N, m)), (rng.dirichlet(np.ones(N)), rng.dirichlet(np.ones(m))) if weights else ()
     return lambda: ot.solve_cost(cost, *pair)
 
 
@@ -47,6 +47,7 @@ CALLS = {
     "line": in_space(1, {}, True, n=50_000),
     "matrix": lambda rng: matrix(rng, False),
     "matrix, weights": lambda rng: matrix(rng, True),
+    "long matrix, weights": lambda rng: matrix(rng, True, 3 * N),
 }
 
 

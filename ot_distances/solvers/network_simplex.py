@@ -142,7 +142,9 @@ def _resampled(x: MatrixSide, y: MatrixSide) -> tuple[Array, tuple[Array, Array]
     """Prices of the columns, and pairs, from a matching of atoms drawn in proportion to their masses."""
     size = -(-max(len(x), len(y)) // SAMPLED)
     rows, cols = x.drawn(size), y.drawn(size)
-    matching = match(x.matrix[np.ix_(rows, cols)], check=x.watch.check)
+    sample = x.matrix[np.ix_(rows, cols)]
+    matching = match(sample, check=x.watch.check)
+    x.watch.holds(sample, further=matching.bytes)
     g = np.full(len(y), -np.inf)
     g[cols] = matching.v
     others = x.transform(y.points, y.transform(x.points, g))
