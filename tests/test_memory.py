@@ -64,6 +64,12 @@ def test_peak_bytes_is_what_is_taken(rng, name):
     assert 0.55 * taken <= told <= 1.8 * taken
 
 
+def test_the_sample_of_a_long_matrix_takes_no_more_than_it(rng):
+    n, m = 520, 8000
+    cost = rng.random((n, m))
+    assert ot.solve_cost(cost, rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))).peak_bytes <= 1.2 * cost.nbytes
+
+
 @pytest.mark.parametrize(
     ("options", "factor"),
     [({"method": "assignment"}, 1), ({"method": "network_simplex"}, 1), ({"method": "lp"}, 40), ({"p": np.inf}, 1 / 8)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from .matrix_side import MatrixSide
 # LONG times shorter than the other. Beyond, arcs enter the graph as pricing finds them.
 SMALL, MOST, FEW, LONG = 2**18, 2**24, 2**9, 4
 
-# A large problem begins with a matching of one atom in SAMPLED of the larger side.
+# A large problem begins with a matching of one atom in SAMPLED of the larger side; of no more pairs than it has itself.
 SAMPLED = 3
 
 # Nodes of a small problem moved between two chances for Ctrl-C: well below a second at any size.
@@ -140,7 +141,7 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
 
 def _resampled(x: MatrixSide, y: MatrixSide) -> tuple[Array, tuple[Array, Array]]:
     """Prices of the columns, and pairs, from a matching of atoms drawn in proportion to their masses."""
-    size = -(-max(len(x), len(y)) // SAMPLED)
+    size = min(-(-max(len(x), len(y)) // SAMPLED), math.isqrt(x.matrix.size))
     rows, cols = x.drawn(size), y.drawn(size)
     sample = x.matrix[np.ix_(rows, cols)]
     matching = match(sample, check=x.watch.check)
