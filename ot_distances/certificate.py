@@ -28,6 +28,9 @@ POTENTIAL_SHARE = 2.0**-10
 # Rounding of a compensated sum and of the bound made from it, relative to the sum.
 SUM_SLACK = 4 * UNIT_ROUNDOFF
 
+# Roundings from those sums to a bound: 2 of the sums, 1 of the mean, 4 of the mass and its product, some to let it out.
+BOUND_ROUNDINGS = 10
+
 # Where float64 weights leave the cost itself open by `slack`, nothing below slack * 2**32 can be told to 9 digits.
 SLACK_SHARE = 2.0**32
 
@@ -44,6 +47,9 @@ FEW = 500
 
 # A power of two so large or small that every float becomes inf or 0 under it.
 FAR = 10_000
+
+# Masses within 2**-ORDINARY and 2**ORDINARY leave products room on both sides.
+ORDINARY = 500
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def _split(a: Array) -> tuple[Array, Array]:
 def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
     """Bounds, for a total mass of 1, from an integer plan and a feasible pair of potentials."""
     dual, cost, size = sums.dual / problem.total, sums.cost / problem.total, sums.size / problem.total
-    relative = problem.cost.relative_error * 1.01 + 8 * UNIT_ROUNDOFF
+    relative = problem.cost.relative_error * 1.01 + BOUND_ROUNDINGS * UNIT_ROUNDOFF
     below, above = _mass_slack(problem, flow, sums.largest)
     if above > AGREED * abs(cost) and _spans(problem, flow):
         above = below + max(cost - dual, 0.0) + 2 * abs(cost) * relative
@@ -233,7 +239,7 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
     """
     f, g, cost, bounds = _proven(problem, flow)
     lower, upper = _in_units(problem, bounds)
-    unit, exponent = _unit(problem), problem.cost.exponent
+    unit, exponent = _unit(problem)
     if not bounds.gap <= rtol:
         raise NotConverged(
             f"no certified optimum: the cost lies in [{lower:.17g}, {upper:.17g}], a relative gap of {bounds.gap:.1e}, "
@@ -243,7 +249,7 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
         )
     in_units = unscale(cost * unit, exponent)
     return Transport._late(
-        partial(_details, flow, problem.shape, problem.mass / problem.total, f, g, exponent),
+        partial(_details, flow, problem.shape, problem.mass, problem.total, f, g, problem.cost.exponent),
         value=in_units if problem.power in (1, math.inf) else root(cost * unit, exponent, problem.power),
         cost=in_units,
         lower=min(lower, in_units),
@@ -331,13 +337,21 @@ def _at_once(problem: TransportProblem, flow: Flow, matrix: Array) -> tuple[Arra
     return f, g, Sums(*sums.tolist()), fits
 
 
-def _unit(problem: TransportProblem) -> float:
-    """What a unit of the bounds is worth: the bottleneck is a cost, not a cost times mass."""
-    return 1.0 if problem.power == math.inf else problem.mass
+def _unit(problem: TransportProblem) -> tuple[float, float]:
+    """What a unit of the bounds is worth, as (c, e) for c * 2**e: the bottleneck is a cost, not a cost times mass.
+
+    Products with a mass far out would leave the normal numbers before the exponent brings them back.
+    """
+    if problem.power == math.inf:
+        return 1.0, problem.cost.exponent
+    unit, shift = math.frexp(problem.mass)
+    if abs(shift) <= ORDINARY:
+        return problem.mass, problem.cost.exponent
+    return unit, problem.cost.exponent + shift
 
 
 def _in_units(problem: TransportProblem, bounds: Bounds) -> tuple[float, float]:
-    unit, exponent = _unit(problem), problem.cost.exponent
+    unit, exponent = _unit(problem)
     return unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
 
 
@@ -353,12 +367,17 @@ def _fits(problem: TransportProblem, flow: Flow) -> bool:
     return True
 
 
-def _details(flow: Flow, shape: tuple[int, int], unit: float, f: Array, g: Array, exponent: float) -> dict[str, Any]:
-    """Plan and potentials of a transport, in the user's units; a unit of mass of the flow is `unit` there."""
+def _details(
+    flow: Flow, shape: tuple[int, int], mass: float, total: int, f: Array, g: Array, exponent: float
+) -> dict[str, Any]:
+    """Plan and potentials of a transport, in the user's units, of `mass` altogether, which is `total` in the flow."""
     from scipy.sparse import coo_array
 
     carried = flow.mass > 0
-    plan = coo_array((flow.mass[carried] * unit, (flow.rows[carried], flow.cols[carried])), shape=shape)
+    unit, shift = math.frexp(mass)  # the mass of an integer may be no normal number
+    with np.errstate(under="ignore"):
+        moved = np.ldexp(flow.mass[carried] * (unit / total), shift)
+    plan = coo_array((moved, (flow.rows[carried], flow.cols[carried])), shape=shape)
     return {"plan": plan, "f": unscale_array(f, exponent), "g": unscale_array(g, exponent)}
 
 
@@ -397,8 +416,8 @@ def _whole(exponent: float) -> int:
 
 
 def _looseness(exponent: float) -> float:
-    """The relative error of a factor 2**exponent that is no whole power: the exponent itself has been rounded."""
-    return (4 + abs(exponent)) * UNIT_ROUNDOFF
+    """The relative error of a factor 2**exponent that is no whole power: the exponent itself is rounded, twice."""
+    return (4 + 2 * abs(exponent)) * UNIT_ROUNDOFF
 
 
 def unscale(value: float, exponent: float, direction: int = 0) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from typing import Any
 
 import numpy as np
 
 from ._arrays import parts, to_numpy
-from .problem import Array, Transport
+from .problem import Array, Transport, sum_of_weights
 
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
 MASS_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
@@ -204,17 +205,18 @@ def balance(
     given: tuple[Any, Any] = (None, None),
     names: tuple[str, str] = ("a", "b"),
 ) -> tuple[Array, Array]:
-    """Two weight vectors of the same total: `b` takes over the mass of `a`; a missing one is uniform.
+    """Two weight vectors of totals that agree, or else an error; a missing one is uniform, of the other's mass.
 
-    The dtypes that were `given` tell what difference is rounding.
+    The dtypes that were `given` tell what difference is rounding. It stays: scaling would round each weight, and
+    `integer_masses` makes the sums the same to far more digits.
     """
     if a is None:
-        each = (1.0 if b is None else float(np.add.reduce(b))) / n
-        a, mass_a = np.full(n, each), n * each  # as exact as a sum of them
+        a = np.full(n, _equal_share(1.0 if b is None else sum_of_weights(b), n, names[::-1]))
+        mass_a = n * float(a[0])  # as exact as a sum of them
     else:
         mass_a = float(np.add.reduce(a))
     if b is None:
-        return a, np.full(m, mass_a / m)
+        return a, np.full(m, _equal_share(sum_of_weights(a), m, names))
     mass_b = float(np.add.reduce(b))
     apart = abs(mass_a - mass_b) / max(mass_a, mass_b)
     if apart > MASS_TOLERANCE["float64"] and apart > mass_tolerance(*given):
@@ -224,12 +226,21 @@ def balance(
             f"{apart:.1e} apart relative to the larger. "
             f"Normalise both: {names[0]} / {names[0]}.sum(), {names[1]} / {names[1]}.sum()."
         )
-    # Sums that differ by the roundings of adding up are the same: `integer_masses` makes them so.
-    return a, b if apart <= (n + m) * UNIT_ROUNDOFF else b * (mass_a / mass_b)
+    return a, b
+
+
+def _equal_share(total: float, count: int, names: tuple[str, str]) -> float:
+    """What each atom of the side without weights gets."""
+    if total / count < sys.float_info.min:
+        raise ValueError(
+            f"`{names[0]}` must have a sum of {count} normal numbers where `{names[1]}` is not given, but it sums to "
+            f"{total:.3g}. Scale the weights up: {names[0]} / {names[0]}.max()."
+        )
+    return total / count
 
 
 def both_weights(a: Any, b: Any, shape: tuple[int, int], names: tuple[str, str] = ("a", "b")) -> tuple[Array, Array]:
-    """The weights of both sides, checked, of one total."""
+    """The weights of both sides, checked, of totals that agree."""
     n, m = shape
     checked = weights(a, names[0], n, f"{n} rows"), weights(b, names[1], m, f"{m} columns")
     return balance(*checked, n, m, (a, b), names)

@@ -160,7 +160,7 @@ def _judge_plan(problem: TransportProblem, entries: tuple[Array, Array, Array]) 
     primal = math.fsum((mass * costs)[mass != 0].tolist())
     errors = [
         np.abs(np.bincount(index, mass, len(weights)) - weights).max()
-        for index, weights in ((rows, problem.a), (cols, problem.b))
+        for index, weights in ((rows, problem.a), (cols, problem.b * (problem.mass / problem.b.sum())))
     ]
     error = max(*errors, -mass.min(initial=0.0)) / problem.mass
     return unscale(primal, problem.cost.exponent), float(error)

@@ -82,6 +82,12 @@ POINTS = (
         ValueError,
         ("`a` and `b` must have the same sum", "e-20"),
     ),
+    (
+        "masses whose mean is no normal number",
+        lambda f: f(X, Y, None, [1e-310, 0]),
+        ValueError,
+        ("`b` must have a sum of 3 normal numbers where `a` is not given", "1e-310", "b / b.max()"),
+    ),
     ("p below 1", lambda f: f(X, Y, p=0.5), ValueError, ("`p` must be at least 1", "p = 0.5")),
     ("p negative infinity", lambda f: f(X, Y, p=-INF), ValueError, ("`p` must be at least 1", "p = -inf")),
     ("p nan", lambda f: f(X, Y, p=NAN), ValueError, ("`p` must be at least 1", "p = nan")),

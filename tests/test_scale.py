@@ -331,6 +331,38 @@ def test_high_orders_are_certified_whatever_the_weights(rng, n, p):
     assert found.value <= longest.value * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("apart", [1e-8, 1e-7, 9e-7])
+def test_bounds_hold_where_the_sums_of_weights_differ(rng, apart):
+    cost = np.array([[0.0, 1.0], [1.0, 0.0]])
+    for _ in range(100):
+        a = rng.random(2)
+        b = a * (1 + apart * rng.uniform(0.9, 1))
+        try:
+            found = ot.solve_cost(cost, a, b)
+        except ot.NotConverged as error:
+            found = error
+        cases.check_bounds_exactly(found, naive.exact_cost(cost.tolist(), a.tolist(), b.tolist()))
+
+
+@pytest.mark.parametrize("weights", [[1e-320, 3e-320, 5e-320], [1e-310, 2e-310, 1e-312], [1e-300, 2e-300, 1e-302]])
+@pytest.mark.parametrize("scale", [1.0, 1e200])
+def test_masses_below_the_normal_numbers_keep_their_digits(rng, weights, scale):
+    cost, b = rng.random((3, 3)) * scale, weights[::-1]
+    truth = naive.exact_cost(cost.tolist(), weights, b)
+    found = ot.solve_cost(cost, weights, b)
+    cases.check_bounds_exactly(found, truth)
+    assert found.upper - found.lower <= 1e-13 * found.upper + 1e-323
+    np.testing.assert_allclose(found.plan.sum(axis=1), weights, rtol=1e-14, atol=1e-323)
+
+
+def test_bounds_know_what_the_sum_of_the_weights_has_lost():
+    # each of eight running sums of numpy stays at 1: so many weights below half an ulp of it are lost
+    a = np.full(128, 0.999 * 2.0**-53)
+    a[:8] = 1
+    truth = sum(map(Fraction, a.tolist()))
+    cases.check_bounds_exactly(ot.solve_cost(np.ones((128, 1)), a, [float(truth)]), truth)
+
+
 def test_coordinates_that_vanish_beside_others_are_said_to():
     with pytest.raises(ot.NotConverged, match="The least coordinates vanish beside the largest") as caught:
         ot.solve([1e-300, 1e300], [0, 1e300])
