@@ -90,8 +90,8 @@ def costs(xp: Any, family: str, n: int) -> Any:
     recipe = FAMILIES[family]
     if recipe is None:
         return xp.random.default_rng(n).random((n, n), dtype=xp.float32)
-    draw, p = recipe
-    x, y = (xp.asarray(side) for side in draw(n, np.random.default_rng(n)))
+    sample, p = recipe
+    x, y = (xp.asarray(side) for side in sample(n, np.random.default_rng(n)))
     centre = x.mean(axis=0)
     x, y = x - centre, y - centre
     out, step = xp.empty((n, n), xp.float32), max(1, 2**26 // n)
@@ -110,8 +110,8 @@ def stacked(xp: Any, family: str, count: int, n: int) -> Any:
     recipe = FAMILIES[family]
     if recipe is None:
         return xp.random.default_rng(n).random((count, n, n), dtype=xp.float32)
-    (draw, p), rng = recipe, np.random.default_rng(n)
-    x, y = (xp.asarray(np.stack(side)) for side in zip(*(draw(n, rng) for _ in range(count))))
+    (sample, p), rng = recipe, np.random.default_rng(n)
+    x, y = (xp.asarray(np.stack(side)) for side in zip(*(sample(n, rng) for _ in range(count))))
     square = sum((x[:, :, None, k] - y[:, None, :, k]) ** 2 for k in range(x.shape[2]))
     return (square if p == 2 else xp.sqrt(square)).astype(xp.float32)
 

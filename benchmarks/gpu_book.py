@@ -232,13 +232,13 @@ def report(head: Record, records: list[Record]) -> str:
         title = " | ".join(["family", "problems", "n", *solvers, "floors"])
         lines += ["", f"## {suite.capitalize()}", "", f"| {title} |"]
         lines.append("|---" * (len(solvers) + 4) + "|")
-        for key in dict.fromkeys((record["family"], record["count"], record["n"]) for record in chosen):
-            row = {r["solver"]: r for r in chosen if (r["family"], r["count"], r["n"]) == key}
+        for problem in dict.fromkeys((record["family"], record["count"], record["n"]) for record in chosen):
+            row = {r["solver"]: r for r in chosen if (r["family"], r["count"], r["n"]) == problem}
             mine = row.get(OURS, {}).get("seconds")
-            floor = 4 * key[1] * key[2] ** 2 / copied
+            floor = 4 * problem[1] * problem[2] ** 2 / copied
             cells = [shown(row[name]) if name in row else "" for name in solvers]
             floors = f"{mine / floor:.0f}" if mine and suite != "points" else ""
-            lines.append("| " + " | ".join([*map(str, key), *cells, floors]) + " |")
+            lines.append("| " + " | ".join([*map(str, problem), *cells, floors]) + " |")
     for suite in ("checks", "first timings"):
         chosen = [record for record in records if record["suite"] == suite]
         lines += ["", f"## {suite.capitalize()}", ""] if chosen else []
