@@ -13,9 +13,9 @@ from .assignment import match
 from .level_flow import FlowLevel
 from .matrix_side import MatrixSide
 
-# Up to SMALL arcs one compiled call with all of them is the fastest; up to MOST also where one side, of FEW at most, is
-# LONG times shorter than the other. Beyond, arcs enter the graph as pricing finds them.
-SMALL, MOST, FEW, LONG = 2**18, 2**24, 2**9, 4
+# Up to SMALL arcs one compiled call with all of them is the fastest; up to MOST also where one side has FEW at most.
+# Beyond, arcs enter the graph as pricing finds them.
+SMALL, MOST, FEW = 2**18, 2**24, 2**6
 
 # A large problem begins with a matching of one atom in SAMPLED of the larger side; of no more pairs than it has itself.
 SAMPLED = 3
@@ -83,8 +83,7 @@ def _only_plan(problem: TransportProblem) -> Flow:
 
 
 def _at_once(n: int, m: int) -> bool:
-    few, many = min(n, m), max(n, m)
-    return n * m <= SMALL or (few <= FEW and many >= LONG * few and n * m <= MOST)
+    return n * m <= (MOST if min(n, m) <= FEW else SMALL)
 
 
 def _solve_at_once(problem: TransportProblem, matrix: Array) -> Flow:
