@@ -302,7 +302,8 @@ def test_distance_grows_with_its_order(problem, metric):
     values = [ot.wasserstein(x, y, a, b, p=p, metric=metric) for p in cases.ORDERS]
     largest = naive.ground_cost(x, y, 1, metric).max()
     for low, high, p in zip(values, values[1:], cases.ORDERS):
-        assert low <= high * (1 + 1e-15) + largest * SLACK ** (1 / p) * 1e-3  # a root rounds too
+        # Weights are normalised in floats: some last digits of them may move as far as any, which p = inf does not see.
+        assert low <= high * (1 + 1e-15) + largest * 2 ** (-51 / p)
 
 
 @given(cases.point_sets(), st.sampled_from(FINITE_ORDERS), metrics, st.sampled_from((0.5, 2.0, 1e-7, 1e5)))
