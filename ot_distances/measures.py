@@ -15,8 +15,6 @@ from .problem import Array, Transport, sum_of_weights
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
 MASS_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
 
-UNIT_ROUNDOFF = 2.0**-53
-
 # The larger side's masses add up to at most 2**MASS_BITS, so that sums and differences of flows stay inside int64.
 MASS_BITS = 60
 

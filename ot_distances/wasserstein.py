@@ -385,36 +385,25 @@ def _distances(
 
 
 def _distance(
-    x: Any,
-    y: Any,
-    a: Any,
-    b: Any,
-    names: tuple[str, str] = ("a", "b"),
-    *,
-    p: float,
-    metric: Metric,
-    method: str,
-    rtol: float,
-    watch: Watch,
+    x: Any, y: Any, a: Any, b: Any, names: tuple[str, str] = ("a", "b"), *, watch: Watch, **options: Any
 ) -> float:
     """W_p alone, for which points on a line need no plan."""
     x, y = measures.real_array(x, "x"), measures.real_array(y, "y")
-    on_line = all(side.ndim == 1 or side.shape[1:] == (1,) for side in (x, y))
-    if on_line and method in LINE and not callable(metric) and watch.progress is None:
-        try:
-            value = _line_distance(measures.points(x, "x"), measures.points(y, "y"), a, b, names, p, metric, rtol)
-        except KeyboardInterrupt as reason:
-            raise NotConverged("no certified optimum: interrupted. Allow more time.") from reason
-        if value is not None:
-            return value
-    return _solve(x, y, a, b, names, p=p, metric=metric, method=method, rtol=rtol, watch=watch).value
+    try:
+        value = _line_distance(x, y, a, b, names, **options) if watch.progress is None else None
+    except KeyboardInterrupt as reason:
+        raise NotConverged("no certified optimum: interrupted. Allow more time.") from reason
+    return _solve(x, y, a, b, names, watch=watch, **options).value if value is None else value
 
 
 def _line_distance(
-    x: Array, y: Array, a: Any, b: Any, names: tuple[str, str], p: float, metric: str, rtol: float
+    x: Array, y: Array, a: Any, b: Any, names: tuple[str, str], *, p: float, metric: Metric, method: str, rtol: float
 ) -> float | None:
-    """W_p in closed form, or None."""
-    p, mass, (x, y) = measures.order(p), 1.0, (x[:, 0], y[:, 0])
+    """W_p in closed form; None off a line, and where that does not tell it."""
+    if callable(metric) or method not in LINE or not all(side.ndim == 1 or side.shape[1:] == (1,) for side in (x, y)):
+        return None
+    x, y = measures.points(x, "x")[:, 0], measures.points(y, "y")[:, 0]
+    p, mass = measures.order(p), 1.0
     _require_metric(metric, p)
     if a is None and b is None:
         masses = Masses.uniform(len(x), len(y))
