@@ -39,17 +39,20 @@ SLACK_SHARE = 2.0**32
 # the distance, its root, within the part FAINT of the longest one.
 AGREED, ROUNDED, FAINT = 2.0**-20, 2.0**-48, 2.0**-13
 
-# What rounding takes at most of a sum that leaves the normal numbers when it is divided by the mass.
-DUST = math.ulp(0.0)
+# The part of the sum of all moduli by which a sum of 2**17 terms in twice the precision may be off, or two of them.
+CANCELLED = 2.0**-70
+
+# What rounding below the normal numbers takes at most of a cost: from a division, and from the coordinates of a pair.
+DUST = 2.0**-1040
+
+# The relative error of a factor 2**fraction, and of a product with it.
+LOOSE = 4 * UNIT_ROUNDOFF
 
 # Terms that Python's own exact sum adds up as fast as vector operations.
 FEW = 500
 
 # A power of two so large or small that every float becomes inf or 0 under it.
 FAR = 10_000
-
-# Masses within 2**-ORDINARY and 2**ORDINARY leave products room on both sides.
-ORDINARY = 500
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Sums(NamedTuple):
     dual: float  # the value of the pair
     cost: float  # that of the flow
     size: float  # the value of the pair if all potentials were positive
+    paid: float  # the cost of the flow if all costs were
     largest: float  # of all absolute potentials
 
 
@@ -121,18 +125,19 @@ def _split(a: Array) -> tuple[Array, Array]:
 
 def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
     """Bounds, for a total mass of 1, from an integer plan and a feasible pair of potentials."""
-    dual, cost, size = sums.dual / problem.total, sums.cost / problem.total, sums.size / problem.total
+    dual, cost, size, paid, largest = (*(part / problem.total for part in sums[:4]), sums.largest)
     relative = problem.cost.relative_error * 1.01 + BOUND_ROUNDINGS * UNIT_ROUNDOFF
-    below, above = _mass_slack(problem, flow, sums.largest)
+    below, above = _mass_slack(problem, flow, largest)
     if above > AGREED * abs(cost) and _spans(problem, flow):
         above = below + max(cost - dual, 0.0) + 2 * abs(cost) * relative
-    lower = dual - abs(dual) * relative - below - (sums.dual != 0) * DUST if math.isfinite(dual) else -math.inf
+    lower, scaled = dual - abs(dual) * relative - below - CANCELLED * size, problem.cost.exponent != 0
+    lower = lower - (sums.dual != 0 or scaled) * DUST if math.isfinite(dual) else -math.inf
     lost = problem.cost.absolute_error(flow.rows, flow.cols)
-    upper = cost + abs(cost) * relative + above + (sums.cost != 0) * DUST + lost
+    upper = cost + abs(cost) * relative + above + CANCELLED * paid + (sums.cost != 0) * DUST + lost
     if lower < 0 <= problem.cost.range()[0]:
         lower = 0.0
     scale = max(abs(lower), abs(upper))
-    slack, agreed = max(below, above), not lost and _agree(problem, flow, cost, dual, sums.largest)
+    slack, agreed = max(below, above), not lost and cost - dual - ROUNDED * largest <= AGREED * paid
     if agreed and _told(cost, slack, problem.power, partial(_span, problem)):
         scale = max(scale, POTENTIAL_SHARE * size, SLACK_SHARE * slack)
     return Bounds(lower, upper, scale)
@@ -149,15 +154,6 @@ def bound_of_sum(cost: float, relative: float, slack: float, power: float, span:
     return Bounds(max(lower, 0.0), upper, max(upper, SLACK_SHARE * slack if told else 0.0))
 
 
-def _agree(problem: TransportProblem, flow: Flow, cost: float, dual: float, largest: float) -> bool:
-    """Whether primal and dual value share their first digits, or all that roundings leave of them."""
-    apart = cost - dual - ROUNDED * largest
-    if apart <= AGREED * abs(cost):
-        return True
-    paid = np.abs(problem.cost.entries(flow.rows, flow.cols))  # their sum is larger where signs cancel
-    return bool(apart <= AGREED * float(flow.mass @ paid) / problem.total)
-
-
 def _told(cost: float, slack: float, power: float, span: Callable[[], float]) -> bool:
     """Whether weights that are off by roundings still tell the cost, or the distance to what the eye can see."""
     return slack <= AGREED * abs(cost) or slack <= FAINT**power * span()
@@ -169,8 +165,11 @@ def _span(problem: TransportProblem) -> float:
 
 
 def units_off(shape: tuple[int, int], total: int) -> float:
-    """What masses rounded to integers are off by, as a part of the total: less than two units for each atom."""
-    return 2 * sum(shape) / total
+    """What masses rounded to integers are off by, as a part of the total: three units for each atom at most.
+
+    Half a unit is rounded off, a unit more may make the sums the same, and the total is off by as much.
+    """
+    return 3 * sum(shape) / total
 
 
 def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:
@@ -239,7 +238,7 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
     """
     f, g, cost, bounds = _proven(problem, flow)
     lower, upper = _in_units(problem, bounds)
-    unit, exponent = _unit(problem)
+    mass, exponent = _mass(problem), problem.cost.exponent
     if not bounds.gap <= rtol:
         raise NotConverged(
             f"no certified optimum: the cost lies in [{lower:.17g}, {upper:.17g}], a relative gap of {bounds.gap:.1e}, "
@@ -247,10 +246,10 @@ def certify(problem: TransportProblem, flow: Flow, method: str, rtol: float, sta
             lower,
             upper,
         )
-    in_units = unscale(cost * unit, exponent)
+    in_units = unscale(cost, exponent, 0, mass)
     return Transport._late(
         partial(_details, flow, problem.shape, problem.mass, problem.total, f, g, problem.cost.exponent),
-        value=in_units if problem.power in (1, math.inf) else root(cost * unit, exponent, problem.power),
+        value=in_units if problem.power in (1, math.inf) else root(cost, exponent, problem.power, mass),
         cost=in_units,
         lower=min(lower, in_units),
         upper=max(upper, in_units),
@@ -317,10 +316,12 @@ def _step_by_step(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, 
     """A feasible pair from the potentials of a flow, what both prove, and whether the flow fits."""
     f, g = feasible_pair(problem, centred(problem, flow))
     rows, cols = problem.row_mass, problem.col_mass
+    paid = problem.cost.entries(flow.rows, flow.cols)
     sums = Sums(
         dual=exact_dot(rows, f) + exact_dot(cols, g),
-        cost=exact_dot(flow.mass, problem.cost.entries(flow.rows, flow.cols)),
+        cost=exact_dot(flow.mass, paid),
         size=float(rows @ np.abs(f) + cols @ np.abs(g)),
+        paid=float(flow.mass @ np.abs(paid)),
         largest=float(max(np.abs(f).max(), np.abs(g).max())),
     )
     return f, g, sums, _fits(problem, flow)
@@ -337,22 +338,14 @@ def _at_once(problem: TransportProblem, flow: Flow, matrix: Array) -> tuple[Arra
     return f, g, Sums(*sums.tolist()), fits
 
 
-def _unit(problem: TransportProblem) -> tuple[float, float]:
-    """What a unit of the bounds is worth, as (c, e) for c * 2**e: the bottleneck is a cost, not a cost times mass.
-
-    Products with a mass far out would leave the normal numbers before the exponent brings them back.
-    """
-    if problem.power == math.inf:
-        return 1.0, problem.cost.exponent
-    unit, shift = math.frexp(problem.mass)
-    if abs(shift) <= ORDINARY:
-        return problem.mass, problem.cost.exponent
-    return unit, problem.cost.exponent + shift
+def _mass(problem: TransportProblem) -> float:
+    """What the bounds are multiplied by: the bottleneck is a cost, not a cost times mass."""
+    return 1.0 if problem.power == math.inf else problem.mass
 
 
 def _in_units(problem: TransportProblem, bounds: Bounds) -> tuple[float, float]:
-    unit, exponent = _unit(problem)
-    return unscale(bounds.lower * unit, exponent, -1), unscale(bounds.upper * unit, exponent, +1)
+    mass, exponent = _mass(problem), problem.cost.exponent
+    return unscale(bounds.lower, exponent, -1, mass), unscale(bounds.upper, exponent, +1, mass)
 
 
 def _fits(problem: TransportProblem, flow: Flow) -> bool:
@@ -389,15 +382,17 @@ def _bottleneck(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, fl
     J. London Math. Soc. 1935).
     """
     carried = flow.mass > 0
-    upper = float(problem.cost.entries(flow.rows[carried], flow.cols[carried]).max())
+    pairs = flow.rows[carried], flow.cols[carried]
+    upper, lost = float(problem.cost.entries(*pairs).max()), problem.cost.absolute_error(*pairs)
     if flow.f is not None:
         lower = _hall_bound(problem, flow.f, flow.g)
     else:  # the plan pays no more than the least entry of all
         lower = problem.cost.range()[0]
         if upper > lower:
             lower = problem.cost.select(np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)).least()
-    relative = problem.cost.relative_error * 1.01
-    bounds = Bounds(lower - abs(lower) * relative, upper + abs(upper) * relative, max(abs(lower), abs(upper)))
+    relative, dust = problem.cost.relative_error * 1.01, (problem.cost.exponent != 0) * DUST
+    least, most = max(lower - lower * relative - dust, 0.0), upper + upper * relative + lost
+    bounds = Bounds(least, most, most)
     if flow.f is None:
         return np.zeros(problem.shape[0]), np.zeros(problem.shape[1]), upper, bounds
     return flow.f * lower, flow.g * lower, upper, bounds
@@ -415,21 +410,20 @@ def _whole(exponent: float) -> int:
     return round(max(-FAR, min(exponent, FAR)))
 
 
-def _looseness(exponent: float) -> float:
-    """The relative error of a factor 2**exponent that is no whole power: the exponent itself is rounded, twice."""
-    return (4 + 2 * abs(exponent)) * UNIT_ROUNDOFF
+def unscale(value: float, exponent: float, direction: int = 0, mass: float = 1.0) -> float:
+    """value * mass * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf.
 
-
-def unscale(value: float, exponent: float, direction: int = 0) -> float:
-    """value * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf."""
-    if exponent == 0 and (value == 0 or sys.float_info.min <= abs(value) < math.inf):
-        return value
+    Relative roundings of the product are the caller's.
+    """
+    if exponent == 0 and (value == 0 or sys.float_info.min <= abs(value * mass) < math.inf):
+        return value * mass
     whole = _whole(exponent)
     factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
     if factor != 1 and direction:
-        value += direction * abs(value) * _looseness(exponent)
+        value += direction * abs(value) * LOOSE
+    (head, above), (unit, shift) = math.frexp(value), math.frexp(mass)  # so that no product leaves the normal numbers
     try:
-        result = math.ldexp(value * factor, whole)
+        result = math.ldexp(head * unit * factor, above + shift + whole)
     except OverflowError:
         result = math.copysign(math.inf, value)
     if direction and value != 0 and (not math.isfinite(result) or abs(result) < sys.float_info.min):
@@ -445,15 +439,15 @@ def unscale_array(potential: Array, exponent: float) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         if factor == 1:
             return np.ldexp(potential, whole)
-        # A factor that is no power of two rounds: step back by it to stay feasible.
-        return np.ldexp(potential * factor - _looseness(exponent) * np.abs(potential).max(initial=0), whole)
+        # A factor that is no power of two rounds, as its exponent has been: step back by it to stay feasible.
+        back = (LOOSE + 2 * abs(exponent) * UNIT_ROUNDOFF) * np.abs(potential).max(initial=0)
+        return np.ldexp(potential * factor - back, whole)
 
 
-def root(cost: float, exponent: float, power: float) -> float:
-    """(cost * 2**exponent) ** (1 / power), which is a float even where the cost is not."""
-    if power == 1 or power == math.inf:
-        return unscale(cost, exponent)
-    return unscale(max(cost, 0.0) ** (1 / power), exponent / power)
+def root(cost: float, exponent: float, power: float, mass: float = 1.0) -> float:
+    """(cost * mass * 2**exponent) ** (1 / power), which is a float even where the cost is not."""
+    unit, shift = (mass, 0) if sys.float_info.min <= cost * mass < math.inf else math.frexp(mass)
+    return unscale(max(cost * unit, 0.0) ** (1 / power), (exponent + shift) / power)
 
 
 def certify_assignment(cost: GroundCost, cols: Array, v: Array) -> tuple[Array, Array, Bounds]:
@@ -468,7 +462,9 @@ def certify_assignment(cost: GroundCost, cols: Array, v: Array) -> tuple[Array, 
     total = exact_sum(entries)
     dual = exact_sum(np.concatenate((u, v)))
     size = float(np.abs(u).sum() + np.abs(v).sum())
-    lower, upper = (value + sign * SUM_SLACK * abs(value) for value, sign in ((dual, -1), (total, 1)))
-    lost = len(cols) * cost.absolute_error(rows, cols)
-    upper += lost
+    paid, lost = float(np.abs(entries).sum()), len(cols) * cost.absolute_error(rows, cols)
+    lower = dual - SUM_SLACK * abs(dual) - CANCELLED * size - len(cols) * DUST
+    upper = total + SUM_SLACK * abs(total) + CANCELLED * paid + lost
+    if lower < 0 <= cost.range()[0]:
+        lower = 0.0
     return u, v, Bounds(lower, upper, max(abs(lower), abs(upper), 0.0 if lost else POTENTIAL_SHARE * size))

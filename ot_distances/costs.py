@@ -128,6 +128,11 @@ def corners(x: Array, y: Array) -> tuple[Array, Array]:
     return to_numpy(np.minimum(x.min(0), y.min(0))), to_numpy(np.maximum(x.max(0), y.max(0)))
 
 
+def _of_unit(p: float, exponent: float) -> float:
+    """The relative error of costs in units of 2**exponent, a multiple of p: rounded where p is no whole number."""
+    return 0.0 if p % 1 == 0 else abs(exponent) * UNIT_ROUNDOFF
+
+
 def rounded_down(f: Array, g: Array) -> Array:
     """A rigorous bound below differences with g: exact where they are 0 or g is, else the next number."""
     exact = (f == 0) | (f == np.inf) | (np.abs(g).max() == 0)
@@ -271,7 +276,7 @@ class DenseCost(_Blockwise):
 
     def range(self) -> tuple[float, float]:
         low, high = self._extremes
-        return math.ldexp(low, -self.shift), math.ldexp(high, -self.shift)
+        return math.ldexp(low, -self.shift) or min(low, 0.0), math.ldexp(high, -self.shift)  # one below 0 stays there
 
     def select(self, rows: Array, cols: Array) -> DenseCost:
         return self._alike(self.values[np.ix_(rows, cols)])
@@ -318,7 +323,8 @@ class PointCost(_Blockwise):
     @property
     def relative_error(self) -> float:
         row = METRICS[self.metric]
-        return (self.p * row.root * row.roundings(self.x.shape[1]) + 4) * UNIT_ROUNDOFF
+        roundings = self.p * row.root * row.roundings(self.x.shape[1]) + 4
+        return roundings * UNIT_ROUNDOFF + _of_unit(self.p, self.exponent)
 
     @property
     def T(self) -> PointCost:
@@ -478,7 +484,6 @@ class FunctionCost(_Blockwise):
     """
 
     forbids = False
-    relative_error = 4 * UNIT_ROUNDOFF
 
     def __init__(
         self, metric: Callable[[Array, Array], Any], x: Array, y: Array, p: float, shift: int | None = None
@@ -492,6 +497,7 @@ class FunctionCost(_Blockwise):
             if p == 1 and abs(self.shift) <= SAFE_EXPONENT:
                 self.shift = 0
             self.exponent = self.shift * p
+        self.relative_error = 4 * UNIT_ROUNDOFF + _of_unit(p, self.exponent)
 
     def _natural_shift(self) -> int:
         """The binary exponent of the largest cost of a sample of all pairs."""
@@ -530,7 +536,8 @@ class FunctionCost(_Blockwise):
         """The costs between any points, (k, l), of which x may be those from number `start` on, and y all."""
         asked = self._asked(x, y, start)
         if self.p in (1, np.inf):  # the bottleneck compares distances
-            return np.ldexp(asked, -self.shift) if self.shift else asked
+            # What is less than 0 stays so, by whatever it has vanished.
+            return np.ldexp(asked, -self.shift) - (asked < 0) * math.ulp(0.0) if self.shift else asked
         with np.errstate(over="ignore"):
             powers = np.ldexp(asked, -self.shift) ** self.p
         if ((powers < VANISHING) & (asked > 0)).any() or powers.max(initial=0) == np.inf:
@@ -553,7 +560,11 @@ class FunctionCost(_Blockwise):
         return values
 
     def absolute_error(self, rows: Array, cols: Array) -> float:
-        return 0.0
+        if not self.shift or self.p != 1:
+            return 0.0
+        hit = np.flatnonzero(np.abs(self.entries(rows, cols)) < VANISHING)
+        asked = FunctionCost(self.metric, self.x, self.y, 1, 0).entries(rows[hit], cols[hit])
+        return VANISHING if asked.any() else 0.0
 
     def range(self) -> tuple[float, float]:
         return self._extremes
@@ -582,5 +593,6 @@ def from_callable(
     TypeError, ValueError
         A block of the wrong kind or shape, or a cost that is nan, infinite or (for p other than 1) negative.
     """
-    cost = FunctionCost(metric, x, y, p)
-    return DenseCost(cost.matrix(), unit=cost.exponent) if dense else cost
+    cost = FunctionCost(metric, x, y, p, 0 if dense and p == 1 else None)  # a matrix finds its own unit
+    error = 0.0 if p in (1, np.inf) else cost.relative_error
+    return DenseCost(cost.matrix(), unit=cost.exponent, error=error) if dense else cost

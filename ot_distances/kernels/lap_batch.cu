@@ -21,6 +21,7 @@ enum Status { SOLVED, INFEASIBLE, IRREGULAR };
 
 constexpr unsigned ALL = 0xffffffffu;
 constexpr double LARGEST = 0x1p300, LEAST = 0x1p-300;  // between these no cost has to be scaled
+constexpr double CANCELLED = 0x1p-70;  // the part of the sum of all moduli by which one of its sums may be off
 
 // In float64, exactly: CuPy compiles with -ftz=true, under which a conversion takes subnormal numbers for 0.
 __device__ inline double wide(double x) { return x; }
@@ -235,13 +236,17 @@ template <class T, int WARPS> struct Problem {
         }
         sync();
         if (t >= 32) return;
-        Sum primal{0, 0}, dual{0, 0}, size{0, 0};
+        Sum primal{0, 0}, dual{0, 0}, size{0, 0}, paid{0, 0};
         ONE_AT_A_TIME for (int j = lane; j < m; j += 32) dual.add(v[j]), size.add(fabs(v[j]));
-        ONE_AT_A_TIME for (int i = lane; i < n; i += 32) dual.add(u[i]), size.add(fabs(u[i])), primal.add(entry(i, col_of_row[i]));
-        primal.add_lanes(), dual.add_lanes(), size.add_lanes();
+        ONE_AT_A_TIME for (int i = lane; i < n; i += 32) {
+            double own = entry(i, col_of_row[i]);
+            dual.add(u[i]), size.add(fabs(u[i])), primal.add(own), paid.add(fabs(own));
+        }
+        primal.add_lanes(), dual.add_lanes(), size.add_lanes(), paid.add_lanes();
         if (lane) return;
         double cost = primal.total + primal.rest, value = dual.total + dual.rest;
-        double lower = value - slack * fabs(value), upper = cost + slack * fabs(cost);
+        double lower = value - slack * fabs(value) - CANCELLED * size.total;
+        double upper = cost + slack * fabs(cost) + CANCELLED * paid.total;
         double scale = fmax(fmax(fabs(lower), fabs(upper)), share * size.total);
         bounds[0] = sign * fmin(fmax(cost, lower), upper);
         bounds[1] = sign > 0 ? lower : -upper;

@@ -6,7 +6,7 @@ from numba import njit
 from .least import higher, lower
 
 # Slots of `sums`
-DUAL, COST, SIZE, LARGEST, SLOTS = 0, 1, 2, 3, 4
+DUAL, COST, SIZE, PAID, LARGEST = 0, 1, 2, 3, 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -15,14 +15,15 @@ def prove(cost, rows, cols, mass, paid, row_mass, col_mass, total, f, g, left, s
 
     The flow pays `paid`, its entries of `cost`. Shifts `g` so that rows and columns carry equal shares of the dual
     value, fills `f` (n,) with its c-transform, rounded down, and -inf in `g`, columns without mass, with that of f; and
-    `sums` (SLOTS,): for `total`, the dual value, the cost of the flow and the sum of absolute potentials; and the
-    largest of these. Takes what the flow moves from `left` (n + m,), the masses of rows and columns; returns whether
-    nothing is left.
+    `sums`: for `total`, the dual value, the cost of the flow and the sums of absolute potentials and of absolute costs;
+    and the largest of these potentials. Takes what the flow moves from `left` (n + m,), the masses of rows and columns;
+    returns whether nothing is left.
     """
     n, m = cost.shape
-    shift, size, largest, exact, fits = 0.0, 0.0, 0.0, True, True
+    shift, size, paid_size, largest, exact, fits = 0.0, 0.0, 0.0, 0.0, True, True
     for k in range(mass.shape[0]):
         shift += mass[k] * (2 * g[cols[k]] - paid[k])
+        paid_size += mass[k] * abs(paid[k])
         left[rows[k]] -= mass[k]
         left[n + cols[k]] -= mass[k]
         fits &= mass[k] >= 0
@@ -48,7 +49,7 @@ def prove(cost, rows, cols, mass, paid, row_mass, col_mass, total, f, g, left, s
             g[j] = _below(a)
         size, largest = size + col_mass[j] * abs(g[j]), higher(largest, abs(g[j]))
     sums[DUAL], sums[COST] = dot(row_mass, f) + dot(col_mass, g), dot(mass, paid)
-    sums[SIZE], sums[LARGEST] = size, largest
+    sums[SIZE], sums[PAID], sums[LARGEST] = size, paid_size, largest
     return fits
 
 

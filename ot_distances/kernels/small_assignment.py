@@ -39,6 +39,9 @@ TASTED, TIES, MANY = 8, 3, 4
 # With this part of the rows free no problem counts as hard.
 HARDEST = 10.0
 
+# The part of the sum of all moduli by which a sum of 2**17 terms in twice the precision may be off.
+CANCELLED = 2.0**-70
+
 # Within these magnitudes no sum or difference of costs overflows or loses digits.
 LARGEST, LEAST = 2.0**300, 2.0**-300
 
@@ -222,7 +225,7 @@ def prove(cost, sign, slack, share, cols, u, v, bounds):
     those of the user's sense.
     """
     n, m = u.shape[0], v.shape[0]
-    primal, primal_rest, dual, dual_rest, size = 0.0, 0.0, 0.0, 0.0, 0.0
+    primal, primal_rest, dual, dual_rest, size, paid = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(m):
         total = dual + v[j]
         back = total - dual
@@ -241,8 +244,9 @@ def prove(cost, sign, slack, share, cols, u, v, bounds):
         back = total - primal
         primal_rest += (primal - (total - back)) + (entry - back)
         primal = total
+        paid += abs(entry)
     primal, dual = primal + primal_rest, dual + dual_rest
-    lower, upper = dual - slack * abs(dual), primal + slack * abs(primal)
+    lower, upper = dual - slack * abs(dual) - CANCELLED * size, primal + slack * abs(primal) + CANCELLED * paid
     scale = max(abs(lower), abs(upper), share * size)
     bounds[GAP] = 0.0 if upper <= lower else (upper - lower) / scale
     bounds[COST] = sign * min(max(primal, lower), upper)

@@ -38,8 +38,9 @@ def in_units_of_longest(
     longest = float(paid.max())
     if longest == 0 or cost.rounded:
         return None
-    exponent = cost.exponent + p * math.log2(longest)
-    error = p * (distances.relative_error + UNIT_ROUNDOFF) + (2 * abs(exponent) + 8) * UNIT_ROUNDOFF
+    part, steps = math.frexp(longest)
+    exponent = p * (round(cost.exponent / p) + steps + math.log2(part))  # of which no large parts cancel
+    error = p * (distances.relative_error + 2 * UNIT_ROUNDOFF) + (2 * abs(exponent) + 8) * UNIT_ROUNDOFF
     with np.errstate(over="ignore", under="ignore"):
         values = (distances.matrix() / longest) ** p
         spent = float(flow.mass[carried] @ (paid / longest) ** p)

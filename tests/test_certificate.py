@@ -1,0 +1,127 @@
+"""Bounds hold in exact arithmetic where roundings conspire: each problem here breaks a proof with less slack."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import cases
+import naive
+import numpy as np
+import pytest
+
+import ot_distances as ot
+
+INF = math.inf
+
+
+def reached(solved, *problem, **options):
+    """The result, or the refusal, both of which have bounds."""
+    try:
+        return solved(*problem, **options)
+    except ot.NotConverged as refusal:
+        return refusal
+
+
+def holding(diagonal):
+    """Costs of which the diagonal is the only cheap matching."""
+    costs = np.full((len(diagonal), len(diagonal)), 4.0)
+    np.fill_diagonal(costs, diagonal)
+    return costs
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_cancel_beyond_twice_the_precision(levels, sign):
+    # all but the last term cancel, and the running sums have no room for it meanwhile
+    large = [2.0 ** (-60 * k) for k in range(levels)]
+    paid = sign * np.array([*large, 2.0 ** (-60 * levels), *(-one for one in large[::-1])])
+    costs, truth, ones = holding(paid), sum(map(Fraction, paid)), np.ones(len(paid))
+    cases.check_bounds_exactly(ot.solve_cost(costs, ones, ones), truth)
+    cases.check_bounds_exactly(ot.solve_cost(costs, ones, ones, method="network_simplex"), truth)
+    cases.check_bounds_exactly(ot.linear_assignment(costs), truth)
+    cases.check_bounds_exactly(ot.linear_assignment(costs, maximize=True), max(truth, 4 * len(paid)))
+    scaled = costs * 2.0**400
+    cases.check_bounds_exactly(ot.linear_assignment(scaled), truth * 2**400)
+
+
+@pytest.mark.parametrize("cost", [-1.0, 1.0])
+def test_masses_all_rounded_the_same_way_and_their_sum_too(cost):
+    """Each light column loses, or wins, half a unit of 2**-60, and one more for the sum: together one and a half."""
+    m, sign = 6000, -int(cost)
+    whole = 2 * m + 1 + (sign < 0)  # halves are rounded to even
+    b = np.full(m, (whole + 0.5) * 2.0**-60)
+    rest = 2**59 + 2**40 - (whole + (sign > 0)) * (m - 1) - sign * m
+    b[0] = (rest // 64 + (sign > 0)) * 2.0**-54
+    a, costs = [0.5 + 2.0**-20], np.zeros((1, m))
+    costs[0, 0] = cost
+    cases.check_bounds_exactly(
+        ot.solve_cost(costs, a, b), Fraction(cost * a[0]) * Fraction(b[0]) / sum(map(Fraction, b))
+    )
+
+
+@pytest.mark.parametrize("mass", [1e-149, 1e-140, 3.0, 1e140])
+@pytest.mark.parametrize("cost", [1e-180, 5e-324, 1.5e-323])
+def test_products_with_the_mass_below_the_normal_numbers(mass, cost):
+    found = reached(ot.solve_cost, [[cost, 1], [1, cost]], [mass, mass], [mass, mass])
+    cases.check_bounds_exactly(found, 2 * Fraction(mass) * Fraction(cost))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev"])
+@pytest.mark.parametrize("d", [1, 2])
+def test_a_longest_move_that_vanishes_beside_the_extent(metric, d):
+    x, y = np.zeros((2, d)), np.zeros((2, d))
+    x[1, 0] = y[1, 0] = 1e300
+    y[0, -1] = 5e-301
+    found = reached(ot.solve, x, y, p=INF, metric=metric)
+    cases.check_bounds_exactly(found, Fraction(5e-301))
+
+
+@pytest.mark.parametrize("metric", ["cityblock", "chebyshev", "sqeuclidean"])
+@pytest.mark.parametrize(("far", "move"), [(1e300, 0.6 * 2.0**-77), (1.0, 0.8 * 2.0**-537)])
+def test_coordinates_that_all_lose_half_of_the_last_digit(metric, far, move):
+    x, y, ones = np.zeros((2, 300)), np.zeros((2, 300)), [1, 1]
+    x[1, 0] = y[1, 0] = far
+    y[0, 1:] = move
+    truth = naive.exact_cost(naive.exact_ground_cost(x, y, 1, metric), ones, ones)
+    found = reached(ot.solve, x, y, ones, ones, metric=metric)
+    assert Fraction(found.lower) <= truth and (found.upper == INF or truth <= Fraction(found.upper))
+
+
+@pytest.mark.parametrize("cost", [1e-300, -1e-300])
+def test_costs_that_vanish_beside_others_may_be_less_than_nothing(cost):
+    costs = np.array([[cost, 1e300], [1e300, cost]])
+
+    def metric(x, y):
+        return costs[np.ix_(x[:, 0].astype(int), y[:, 0].astype(int))]
+
+    truth = 2 * Fraction(cost)
+    cases.check_bounds_exactly(reached(ot.solve_cost, costs, [1, 1], [1, 1]), truth)
+    cases.check_bounds_exactly(reached(ot.linear_assignment, costs), truth)
+    for method in ("auto", "multiscale"):
+        found = reached(ot.solve, [0, 1], [0, 1], [1, 1], [1, 1], metric=metric, method=method)
+        cases.check_bounds_exactly(found, truth)
+
+
+@pytest.mark.parametrize("p", [9, 30, 300])
+@pytest.mark.parametrize("extent", [40, 500])
+def test_high_powers_of_moves_far_shorter_than_the_extent(rng, p, extent):
+    for _ in range(10):
+        x = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]) * 2.0**extent
+        y, move = x.copy(), rng.uniform(0.9, 1.4)
+        y[0, 1] = move
+        cases.check_bounds_exactly(reached(ot.solve, x, y, [1] * 3, [1] * 3, p=p), Fraction(move) ** p)
+
+
+@pytest.mark.parametrize(("p", "exponent"), [(7.3, -120), (7.3, 30), (1.1, -591), (2.5, 41), (math.pi, 200)])
+@pytest.mark.parametrize("method", ["network_simplex", "multiscale"])
+@pytest.mark.parametrize("callable_", [False, True])
+def test_the_unit_of_a_power_that_is_no_fraction_may_round_to_a_whole_exponent(rng, p, exponent, method, callable_):
+    options = {"metric": lambda x, y: abs(x - y.T)} if callable_ else {}
+    for mass in 2.0 ** np.array([-200.5, 0.5, 200.5]):
+        move = math.ldexp(rng.uniform(0.5, 1), exponent)
+        found = reached(ot.solve, [[0.0]], [[move]], [mass], [mass], p=p, method=method, **options)
+        with localcontext(prec=50):
+            truth = Decimal(move) ** Decimal(p) * Decimal(mass)
+            assert Decimal(found.lower) <= truth <= Decimal(found.upper)
