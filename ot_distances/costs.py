@@ -38,6 +38,9 @@ MODEST_BYTES = 2**26
 # Powers and squares below this have lost digits, or all of themselves.
 VANISHING = 2.0**-960
 
+# What a distance may be wrong by where squares of coordinate differences are no normal numbers, up to 2**32 dimensions.
+ROOT_DUST = 2.0**-520
+
 # Up to here a sorted line is transformed like any other cost, in blocks: nearly as fast as by divide and conquer, and
 # nothing is compiled for it.
 LINE_ENTRIES = 2**17
@@ -453,7 +456,8 @@ class PointCost(_Blockwise):
         if self.x.shape[1] > 1:
             from .kernels.c_transform import c_transform
 
-            return np.nextafter(c_transform(self.x, self.y, g, METRICS[self.metric].fold, self.power), -np.inf)
+            least = c_transform(self.x, self.y, g, METRICS[self.metric].fold, self.power)
+            return np.nextafter(least, -np.inf) - ROOT_DUST
         rows, cols = self.line_orders
         cols = cols[g[cols] > -np.inf]
         f = np.empty(n)

@@ -258,9 +258,10 @@ def integer_masses(a: Array, b: Array) -> tuple[Array, Array, int, bool]:
     if a[0] == a[-1] and (a == a[0]).all() and (b == b[0]).all():
         divisor = math.gcd(n, m)
         return np.full(n, m // divisor), np.full(m, n // divisor), n * m // divisor, True
-    if float(a[0]).is_integer() and max(a.max(), b.max()) < 2**53 and not (a % 1).any() and not (b % 1).any():
+    whole = float(a[0]).is_integer() and max(np.add.reduce(a), np.add.reduce(b)) < 2**MASS_BITS  # sums fit into int64
+    if whole and not (a % 1).any() and not (b % 1).any():
         rows, cols = a.astype(np.int64), b.astype(np.int64)
-        if int(rows.sum()) == int(cols.sum()) < 2**MASS_BITS:
+        if rows.sum() == cols.sum():
             return rows, cols, int(rows.sum()), True
     shift = MASS_BITS - math.frexp(float(np.add.reduce(a)))[1]
     rows, scaled = np.rint(np.ldexp(a, shift)).astype(np.int64), np.ldexp(b, shift)

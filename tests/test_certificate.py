@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import ot_distances as ot
+from ot_distances import costs as ground_costs
+from ot_distances.costs import PointCost
 
 INF = math.inf
 
@@ -125,3 +127,20 @@ def test_the_unit_of_a_power_that_is_no_fraction_may_round_to_a_whole_exponent(r
         with localcontext(prec=50):
             truth = Decimal(move) ** Decimal(p) * Decimal(mass)
             assert Decimal(found.lower) <= truth <= Decimal(found.upper)
+
+
+def test_whole_weights_whose_sum_is_no_int64(rng):
+    a = rng.integers(2**52, 2**53, 3000).astype(float)
+    x = np.arange(3000.0)
+    total = sum(map(int, a))
+    assert total > 2**63
+    assert ot.wasserstein(x, x + 0.25, a, a) == pytest.approx(total / 4, rel=1e-15)
+    cases.check_bounds_exactly(ot.solve(x, x + 0.25, a, a), Fraction(total, 4))
+
+
+@pytest.mark.parametrize("scale", [0.72, 0.8, 0.9])
+def test_the_c_transform_between_clouds_knows_what_squares_lose(scale, monkeypatch):
+    monkeypatch.setattr(ground_costs, "CLOUD_ENTRIES", 0)
+    x, move = np.array([[0.0, 0.0], [1.0, 0.0]]), scale * 2.0**-537
+    f = PointCost(x, x + np.array([0, move])).row_transform(np.zeros(2))
+    assert (f <= move).all() and (f >= -1e-150).all()

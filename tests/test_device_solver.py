@@ -171,6 +171,8 @@ def test_squares_too_small_for_floats_are_taken_apart(backend):
     x, y = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[3e-200, 4e-200], [1.0, 1.0]])
     cost = cloud_on(backend, x, y)
     assert cost.entries(np.arange(2), np.arange(2)).tolist() == pytest.approx([5e-200, 0.0], rel=1e-15)
+    move = 0.8 * 2.0**-537  # whose square is rounded up
+    assert cloud_on(backend, x, x + np.array([0, move])).row_transform(np.zeros(2))[0] <= move
     squared = cloud_on(backend, x, y, "euclidean", 2.0)
     assert (
         squared.absolute_error(np.array([0]), np.array([0]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import to_numpy
 from .._device import Backend
-from ..costs import VANISHING, DenseCost, PointCost, rounded_down
+from ..costs import ROOT_DUST, VANISHING, DenseCost, PointCost, rounded_down
 from ..problem import Array
 from .cloud import folding
 
@@ -178,6 +178,9 @@ class DeviceCloud(DeviceCost, PointCost):
         xp, (fold, power) = self.backend.xp, folding(self)
         y = xp.ascontiguousarray(self.y.T)
         return self.x, y, np.int32(self.shape[1]), np.int32(self.x.shape[1]), np.int32(fold), np.float64(power)
+
+    def row_transform(self, g: Array) -> Array:
+        return super().row_transform(g) - ROOT_DUST
 
     @property
     def T(self) -> DeviceCloud:
