@@ -413,10 +413,7 @@ class PointCost(_Blockwise):
         exact = self.p == 1 and METRICS[self.metric].degree == 1
         if self.rounded or exact:
             return VANISHING if self.rounded else 0.0
-        paid = self.entries(rows, cols)
-        if paid.min(initial=1.0) >= VANISHING:
-            return 0.0
-        hit = np.flatnonzero(paid < VANISHING)
+        hit = np.flatnonzero(self.entries(rows, cols) < VANISHING)
         return VANISHING if self._apart(rows[hit], cols[hit]).any() else 0.0
 
     def _apart(self, rows: Array, cols: Array) -> Array:
@@ -539,8 +536,7 @@ class FunctionCost(_Blockwise):
     def between(self, x: Array, y: Array, start: int | None = None) -> Array:
         """The costs between any points, (k, l), of which x may be those from number `start` on, and y all."""
         asked = self._asked(x, y, start)
-        if self.p in (1, np.inf):  # the bottleneck compares distances
-            # What is less than 0 stays so, by whatever it has vanished.
+        if self.p in (1, np.inf):  # the bottleneck compares distances; what is less than 0 stays so
             return np.ldexp(asked, -self.shift) - (asked < 0) * math.ulp(0.0) if self.shift else asked
         with np.errstate(over="ignore"):
             powers = np.ldexp(asked, -self.shift) ** self.p
