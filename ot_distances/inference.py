@@ -17,12 +17,14 @@ from .problem import Array, Estimate, Progress
 from .sliced import sliced_wasserstein
 from .wasserstein import solve_cost, wasserstein
 
-CHUNK = 32  # resamples that one thread takes at a time
+CHUNK = 32  # resamples that one thread takes at a time, fewer where these are large:
+CHUNK_INDICES = 2**22
 # Of a matrix of all distances that is kept, so that resamples only pick from it.
 KEPT_BYTES = 2**30
 
 Statistic = Callable[[Array, Array], float]
 Many = Callable[[Array, Array], Array]  # of indices (B, n) and (B, m) into all points
+Draw = Callable[[np.random.Generator], Array]  # indices (n + m,): a new pair of samples
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -150,8 +152,8 @@ def confidence_interval(
     """Bootstrap confidence interval for a distance between the laws of two samples.
 
     Both samples are drawn again with replacement; the spread of their distance about that of the samples stands for
-    the spread of the latter about the truth (the basic bootstrap). Where a permutation test at this level cannot tell
-    the laws apart, the interval begins at 0.
+    the spread of the latter about the truth (the basic bootstrap). It is widened for what few points do not show of
+    their spread. Where a permutation test at this level cannot tell the laws apart, the interval begins at 0.
 
     Parameters
     ----------
@@ -188,10 +190,13 @@ def confidence_interval(
     lie above it in the same way: the lower end reaches below the value for that. The upper one does not: it is one for
     the mean distance of such samples. An equal pair of laws is covered at the `level`, whatever its dimension; laws
     that hardly differ are covered less often in many dimensions, where samples are further apart than the laws.
+    Of 300 intervals of 95 % between samples of 10 or 30 points on a line 90 to 99 % held the distance of the laws,
+    least where tails are heavy (lognormal) or values few (Bernoulli).
 
     References
     ----------
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993.
+    T. C. Hesterberg, What teachers should know about the bootstrap, The American Statistician 69, 2015.
     M. Sommerfeld and A. Munk, Inference for empirical Wasserstein distances on finite spaces, J. R. Stat. Soc. B, 2018.
 
     Examples
@@ -215,24 +220,39 @@ def confidence_interval(
     many = _statistic(distance, np.concatenate((x, y)), "distance")
     n, m = len(x), len(y)
     rng = measures.generator(seed)
-    drawn = np.concatenate((rng.integers(0, n, (count, n)), rng.integers(n, n + m, (count, m))), axis=1)
     value = float(many(np.arange(n)[None], np.arange(n, n + m)[None])[0])
-    again = _in_threads(lambda part: many(part[:, :n], part[:, n:]), drawn, n_jobs, progress, "resamples")
+
+    def draw(rng: np.random.Generator) -> Array:
+        return np.concatenate((rng.integers(0, n, n), rng.integers(n, n + m, m)))
+
+    again = _in_threads(many, draw, n, n + m, count, rng, n_jobs, progress, "resamples")
     # So many relabellings, all of them closer, are what a test at this level needs to tell the laws apart.
     null = _relabelled(many, n, n + m, min(count, math.ceil(level / (1 - level))), rng, n_jobs)
-    above, below = np.quantile(again, ((1 + level) / 2, (1 - level) / 2))
-    low = 0.0 if _as_large(null, value) else min(value, 2 * value - float(above))
-    interval = (max(0.0, low), max(value, value + max(value, float(again.mean())) - float(below)))
+    low, high = _reaches(again, value, float(level), min(n, m))
+    interval = (0.0 if _as_large(null, value) else max(0.0, value - low), value + high)
     name = distance if isinstance(distance, str) else "a function"
     return Estimate(value, float(again.std(ddof=1)), interval, float(level), f"basic bootstrap of {name}")
+
+
+def _reaches(again: Array, value: float, level: float, size: int) -> tuple[float, float]:
+    """How far the interval goes below and above the value."""
+    from scipy.special import ndtri, stdtrit
+
+    mean = float(again.mean())
+    above, below = (float(end) for end in np.quantile(again, ((1 + level) / 2, (1 - level) / 2)))
+    # Resamples of few points vary too little: as a variance divided by n does, and a normal quantile for Student's.
+    tail = min((1 - level) / 2, 0.25)
+    wider = math.sqrt(size / (size - 1)) * float(stdtrit(size - 1, tail) / ndtri(tail))
+    up, down = wider * max(0.0, above - mean), wider * max(0.0, max(value, mean) - below)
+    # Of samples that happen to lie close the resamples cannot lie much closer: the distance ends at 0.
+    return max(0.0, mean - value) + up, max(up, down)
 
 
 def _relabelled(
     many: Many, n: int, total: int, count: int, rng: np.random.Generator, n_jobs: Any, progress: bool = False
 ) -> Array:
     """What `count` permutations of the points of both samples give, n of them taken for the first."""
-    orders = np.array([rng.permutation(total) for _ in range(count)])
-    return _in_threads(lambda part: many(part[:, :n], part[:, n:]), orders, n_jobs, progress, "permutations")
+    return _in_threads(many, lambda rng: rng.permutation(total), n, total, count, rng, n_jobs, progress, "permutations")
 
 
 def _as_large(null: Array, own: float) -> int:
@@ -323,12 +343,30 @@ def _distances(both: Array) -> Array | None:
     return np.asarray(cdist(both, both))
 
 
-def _in_threads(work: Callable[[Array], Array], rows: Array, n_jobs: Any, progress: bool, what: str) -> Array:
-    """`work` on all rows, by threads, in chunks; the order of the results is that of the rows."""
-    chunks = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
-    told, results = Progress(len(rows), what, progress), []
-    with ThreadPoolExecutor(min(measures.threads(n_jobs), len(chunks))) as pool:
-        for result in pool.map(work, chunks):
+def _in_threads(
+    many: Many,
+    draw: Draw,
+    n: int,
+    total: int,
+    count: int,
+    rng: np.random.Generator,
+    n_jobs: Any,
+    progress: bool,
+    what: str,
+) -> Array:
+    """`many` of `count` drawings, by threads, in chunks: each has its own seed, and draws when its turn has come."""
+    size = max(1, min(CHUNK, CHUNK_INDICES // total))
+    sizes = [min(size, count - first) for first in range(0, count, size)]
+    seeds = rng.integers(2**63, size=len(sizes))
+    told, results = Progress(count, what, progress), []
+
+    def work(size: int, seed: int) -> Array:
+        own = np.random.default_rng(seed)
+        drawn = np.array([draw(own) for _ in range(size)])
+        return many(drawn[:, :n], drawn[:, n:])
+
+    with ThreadPoolExecutor(min(measures.threads(n_jobs), len(sizes))) as pool:
+        for result in pool.map(work, sizes, seeds.tolist()):
             results.append(result)
             told.advance(len(result))
     return np.concatenate(results)
