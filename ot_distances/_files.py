@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import require
+from ._arrays import require, require_same_order
 from .problem import Array
 
-# Names that a column, or an array in an .npz file, has if it holds weights.
+# Names that a column, or an array in an .npz file, has if it holds weights; so has 'a', unless 'b' is its equal.
 WEIGHT_COLUMNS = ("weight", "weights")
-WEIGHT_ARRAYS = (*WEIGHT_COLUMNS, "a")
 
 CSV_OPTIONS: dict[str, Any] = {"quotechar": '"', "comments": None, "encoding": "utf-8-sig"}
 
-# What a file gives: its array, the weights in it if any, and remarks for the user.
-Content = tuple[Array, Array | None, list[str]]
+# What a file gives: its array, the weights in it if any, the names of the columns if any, and remarks for the user.
+Content = tuple[Array, Array | None, list[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Data:
     path: Path
     points: Array  # (n, d) float64
     weights: Array | None  # (n,), sum 1
+    columns: tuple[str, ...]  # their names, empty where the file has none
     notes: tuple[str, ...]
 
     @property
@@ -49,28 +49,38 @@ def read_data(path: Path, weights_path: Path | None = None) -> Data:
     ValueError, FileNotFoundError
         With the file, what is wrong in it, and the cure.
     """
-    array, weights, notes = read_array(path, weights_path)
+    array, weights, columns, notes = read_array(path, weights_path)
     if array.ndim > 2:
         notes.append(f"{path} has shape {array.shape}: each of its {len(array)} entries is flattened to one point.")
     points = array.reshape(len(array), -1).astype(np.float64)
-    return Data(path, points, weights, tuple(notes))
+    return Data(path, points, weights, tuple(columns), tuple(notes))
+
+
+def require_same_columns(x: Data, y: Data) -> None:
+    """Refuse two files of different dimensions, or of the same columns in different orders."""
+    if x.points.shape[1] != y.points.shape[1]:
+        raise ValueError(
+            f"`X` and `Y` must have as many columns, but {x.path} has {x.points.shape[1]} and {y.path} has "
+            f"{y.points.shape[1]}. Bring both into one space."
+        )
+    require_same_order(x, y, (str(x.path), str(y.path)), cure="Write one of them again in the order of the other.")
 
 
 def read_array(path: Path, weights_path: Path | None = None) -> Content:
-    """The array of a file in its own shape and dtype, with weights of sum 1 if any, and remarks."""
-    array, weights, notes = _read(path)
+    """The array of a file in its own shape and dtype, with weights of sum 1 if any, its columns' names, and remarks."""
+    array, weights, columns, notes = _read(path)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"`{path}` must hold at least one point, but its shape is {array.shape}. Pass some points.")
     if weights_path is not None:
-        column, extra, _ = _read(weights_path)
+        column, extra, _, _ = _read(weights_path)
         weights = column if extra is None else extra
     if weights is not None:
         weights = _fractions(weights, len(array), weights_path or path, notes)
-    return array, weights, notes
+    return array, weights, columns, notes
 
 
 def _read(path: Path) -> Content:
-    """The array of a file, the weights in it if any, and remarks."""
+    """What a file gives, its weights as they stand there."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         known = ", ".join(READERS)
@@ -78,12 +88,12 @@ def _read(path: Path) -> Content:
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` must be a file, but there is none of that name. Check the path.")
     try:
-        array, weights, notes = reader(path)
+        array, weights, columns, notes = reader(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"`{path}` must be UTF-8 text, but byte {error.start} is not. Save it as UTF-8.") from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"`{path}` must hold real numbers, but its dtype is {array.dtype}. Convert it to float64.")
-    return array, weights, notes
+    return array, weights, columns, notes
 
 
 def _fractions(weights: Array, n: int, path: Path, notes: list[str]) -> Array:
@@ -111,15 +121,16 @@ def _fractions(weights: Array, n: int, path: Path, notes: list[str]) -> Array:
 
 
 def _read_npy(path: Path) -> Content:
-    return _loaded(path), None, []
+    return _loaded(path), None, [], []
 
 
 def _read_npz(path: Path) -> Content:
     arrays: dict[str, Array] = _loaded(path)
-    weights = next((arrays[key] for key in WEIGHT_ARRAYS if key in arrays), None)
-    names = [name for name in arrays if name not in WEIGHT_ARRAYS]
+    known = WEIGHT_COLUMNS if "b" in arrays and "x" not in arrays else (*WEIGHT_COLUMNS, "a")
+    weights = next((arrays[key] for key in known if key in arrays), None)
+    names = [name for name in arrays if name not in known]
     if weights is not None and not names:
-        return np.empty((0, 0)), weights, []
+        return np.empty((0, 0)), weights, [], []
     name = "x" if "x" in names else names[0] if len(names) == 1 else None
     if name is None:
         held = ", ".join(map(repr, arrays)) or "nothing"
@@ -127,7 +138,7 @@ def _read_npz(path: Path) -> Content:
             f"`{path}` must hold one array of points, or one named 'x', but it holds {held}. "
             "Save it by np.savez(path, x=points, weights=weights)."
         )
-    return arrays[name], weights, []
+    return arrays[name], weights, [], []
 
 
 def _loaded(path: Path) -> Any:
@@ -218,12 +229,13 @@ def _read_parquet(path: Path) -> Content:
     return *_without_weights(values, list(table.column_names)), []
 
 
-def _without_weights(table: Array, names: list[str]) -> tuple[Array, Array | None]:
-    """The columns of points, and that of weights where a column is named so."""
+def _without_weights(table: Array, names: list[str]) -> tuple[Array, Array | None, list[str]]:
+    """The columns of points, that of weights where a column is named so, and the names of the former."""
     found = [i for i, name in enumerate(names) if name.lower() in WEIGHT_COLUMNS]
     if not found or table.shape[1] != len(names):
-        return table, None
-    return np.delete(table, found[0], axis=1), table[:, found[0]]
+        return table, None, names
+    rest = [name for i, name in enumerate(names) if i != found[0]]
+    return np.delete(table, found[0], axis=1), table[:, found[0]], rest
 
 
 READERS: dict[str, Callable[[Path], Content]] = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import library, namespace, to_numpy
+from ._arrays import library, namespace, require_same_atoms, to_numpy
 from ._laws import is_distribution
 from ._terms import JS, JS_DISTANCE, KL, TINY, TV, Divergence
 
@@ -317,6 +317,7 @@ def _gate(xp: Any, p: Any, q: Any, axis: int, normalize: bool) -> tuple[Any, Any
     """Judge p and q once; return them in double precision with the atoms on the last axis, and the result's dtype."""
     if {library(p), library(q)} == {"torch", "cupy"}:
         raise TypeError("`p` and `q` must belong to one library, but one is a torch tensor and the other a cupy array.")
+    require_same_atoms(p, q, ("p", "q"), (_atoms(p, axis), _atoms(q, axis)))
     values_p, eps_p = _as_double(xp, p, "p", like=q)
     values_q, eps_q = _as_double(xp, q, "q", like=p)
     from_end = _axis_from_end(axis, max(values_p.ndim, values_q.ndim))
@@ -337,6 +338,11 @@ def _gate(xp: Any, p: Any, q: Any, axis: int, normalize: bool) -> tuple[Any, Any
     return values_p, values_q, _result_dtype(xp, p, q) if library(p, q) == "torch" else None
 
 
+def _atoms(value: Any, axis: int) -> int:
+    """Whether it is the rows (0) or the columns (1) of a data frame that name the atoms."""
+    return int(getattr(value, "ndim", 1) > 1 and axis not in (0, -2))
+
+
 def _as_double(xp: Any, value: Any, name: str, like: Any) -> tuple[Any, float]:
     """`value` as a float64 array of xp, and the precision that it came in (0 for integers)."""
     if isinstance(value, np.ma.MaskedArray):
@@ -349,7 +355,7 @@ def _as_double(xp: Any, value: Any, name: str, like: Any) -> tuple[Any, float]:
         wide = xp.float32 if value.device.type == "mps" else xp.float64  # Apple's GPUs have no float64
         return value.to(wide), float(xp.finfo(value.dtype).eps) if value.is_floating_point() else 0.0
     try:
-        array = value if library(value) == "cupy" else np.asarray(value)
+        array = value if library(value) == "cupy" else to_numpy(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`{name}` must be an array of numbers, but it cannot be read as one: {error}.") from error
     if array.dtype.kind not in "biuf":

@@ -171,8 +171,7 @@ tv_from_samples.__doc__ = f"""Estimate the total variation distance of p and q f
 
 @np.errstate(under="ignore")  # of densities far from all points
 def _estimate(name: str, x: Any, y: Any, method: str, k: Any, seed: Any) -> Estimate:
-    x, y = measures.points(x, "x"), measures.points(y, "y")
-    measures.same_dimension(x, y)
+    x, y = measures.point_sets(x, y)
     measures.option(method, "method", METHODS)
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
         raise TypeError(f"`k` must be an integer, but it is {k!r}. Pass 1 or more.")

@@ -127,8 +127,7 @@ def two_sample_test(
     >>> two_sample_test(rng.normal(size=(40, 2)), rng.normal(1, 1, size=(40, 2)), seed=0).p_value
     0.001
     """
-    x, y = measures.points(x, "x"), measures.points(y, "y")
-    measures.same_dimension(x, y)
+    x, y = measures.point_sets(x, y)
     count = _count(n_permutations, "n_permutations")
     many = _statistic(statistic, np.concatenate((x, y)))
     n, total = len(x), len(x) + len(y)
@@ -209,8 +208,7 @@ def confidence_interval(
     >>> low < 1 < high
     True
     """
-    x, y = measures.points(x, "x"), measures.points(y, "y")
-    measures.same_dimension(x, y)
+    x, y = measures.point_sets(x, y)
     for name, sample in (("x", x), ("y", y)):
         if len(sample) < 2:
             raise ValueError(f"`{name}` must hold at least 2 points, but it holds {len(sample)}. One has no spread.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import parts, to_numpy
+from ._arrays import no_numbers, parts, require_same_order, to_numpy
 from .problem import Array, Transport, sum_of_weights
 
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
@@ -33,6 +33,12 @@ def real_array(value: Any, name: str) -> Array:
     except (TypeError, ValueError) as error:
         fact = "its rows are of unequal length" if "inhomogeneous" in str(error) else f"it cannot be read: {error}"
         raise TypeError(f"`{name}` must be an array of numbers, but {fact}. Pass rows of equal length.") from error
+    if array.dtype == object and hasattr(value, "dtypes") and hasattr(value, "columns"):
+        column, dtype = no_numbers(value)[0]
+        raise TypeError(
+            f"`{name}` must hold real numbers, but its column {column!r} has dtype {dtype}. "
+            "Leave it out, or encode it as numbers."
+        )
     require_real(array, name)
     return array
 
@@ -90,6 +96,23 @@ def resident_points(array: Any, name: str, ndim: int = 2) -> Any:
     return array
 
 
+def same_labels(x: Any, y: Any, a: Any = None, b: Any = None) -> None:
+    """Refuse data frames whose columns, or whose rows and weights, have the same labels in different orders."""
+    if type(x) is type(y) is np.ndarray:
+        return
+    require_same_order(x, y, ("x", "y"))
+    require_same_order(x, a, ("x", "a"), (0, 0))
+    require_same_order(y, b, ("y", "b"), (0, 0))
+
+
+def point_sets(x: Any, y: Any, a: Any = None, b: Any = None) -> tuple[Array, Array]:
+    """Both point sets, in one space; the weights are only asked for their labels."""
+    same_labels(x, y, a, b)
+    x, y = points(x, "x"), points(y, "y")
+    same_dimension(x, y)
+    return x, y
+
+
 def in_units(*sides: Array) -> tuple[int, list[Array]]:
     """An even binary exponent, and the sides in that unit: coordinates of at most 1, whose squares stay floats."""
     shift = math.frexp(max(float(np.abs(side).max()) for side in sides))[1]
@@ -105,8 +128,10 @@ def same_dimension(x: Array, y: Array) -> None:
         )
 
 
-def cost_matrix(value: Any, *, forbid: bool = True, sign: float = 1.0) -> Array:
-    """A dense cost matrix, in its own dtype if that is float32 or float64."""
+def cost_matrix(value: Any, a: Any = None, b: Any = None, *, forbid: bool = True, sign: float = 1.0) -> Array:
+    """A dense cost matrix, in its own dtype if that is float32 or float64; weights are only asked for their labels."""
+    require_same_order(value, a, ("cost_matrix", "a"), (0, 0))
+    require_same_order(value, b, ("cost_matrix", "b"), (1, 0))
     array = real_array(value, "cost_matrix")
     _require_matrix(array)
     return cost_values(array, forbid=forbid, sign=sign)

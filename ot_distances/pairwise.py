@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import measures as gate
+from ._arrays import require_same_atoms, require_same_order
 from .problem import Array, NotConverged, Progress
 
 SMALL = 128 * 128  # entries of a cost matrix: smaller problems of one shape travel in stacks
@@ -49,8 +50,8 @@ def pairwise(
     ----------
     measures : sequence
         For "wasserstein" and "sliced_wasserstein" point sets (n, d) or (n,), each alone or as a tuple
-        ``(points, weights)``; numbers of points may differ. For "gaussian_wasserstein" tuples ``(mean, cov)``. For
-        divergences probability vectors on common atoms.
+        ``(points, weights)``; numbers of points may differ, masses may not, which are 1 without weights. For
+        "gaussian_wasserstein" tuples ``(mean, cov)``. For divergences probability vectors on common atoms.
     others : sequence, optional
         The same; where left out, `measures` themselves.
     distance : str, default "wasserstein"
@@ -66,6 +67,7 @@ def pairwise(
     Returns
     -------
     ndarray, shape (k, l)
+        Of torch tensors, too: it knows no gradients. `wasserstein` of a batch does.
 
     Raises
     ------
@@ -95,6 +97,9 @@ def pairwise(
     left = _judged(measures, "measures", kind)
     right = left if others is None else _judged(others, "others", kind)
     _same_space(left, right)
+    _same_labels(measures, others, kind)
+    if kind.judge is _points:
+        _same_mass(left, right)
     matrix = np.zeros((len(left), len(right)))
     within = others is None and not callable(options.get("metric"))  # a function is asked both ways, and of x and x
     tasks = _tasks(left, right, kind, within)
@@ -142,6 +147,11 @@ def _judged(measures: Any, name: str, kind: Distance) -> list[Measure]:
         )
     if not len(measures):
         raise ValueError(f"`{name}` must hold at least one measure, but it is empty. Pass a list of them.")
+    if hasattr(measures, "columns"):  # of which iteration gives the names
+        raise TypeError(
+            f"`{name}` must be a sequence of measures, but it is a {type(measures).__name__}. Pass its rows, "
+            f"{name}.to_numpy(), or a list of frames."
+        )
     return [kind.judge(one, f"{name}[{i}]") for i, one in enumerate(measures)]
 
 
@@ -156,6 +166,29 @@ def _same_space(left: list[Measure], right: list[Measure]) -> None:
                     f"`{name}[{i}]` must have {wanted} {of} like `measures[0]`, but it has {one[0].shape[-1]}. "
                     "Bring all into one space."
                 )
+
+
+def _same_mass(left: list[Measure], right: list[Measure]) -> None:
+    """Measures without weights have a mass of 1, and so have those beside them."""
+    if all(len(one) == 2 for one in (*left, *right)):
+        return
+    for name, side in (("measures", left), ("others", right)):
+        for i, one in enumerate(side):
+            mass = 1.0 if len(one) == 1 else float(one[1].sum())
+            if abs(mass - 1) > gate.MASS_TOLERANCE["float32"]:
+                raise ValueError(
+                    f"`{name}[{i}][1]` must sum to 1 beside measures without weights, but it sums to {mass:.10g}. "
+                    "Divide it by its sum."
+                )
+
+
+def _same_labels(measures: Any, others: Any, kind: Distance) -> None:
+    """Data frames have their columns, and vectors of probabilities their atoms, in one order."""
+    same, axis = (require_same_atoms, 0) if kind.judge is _vector else (require_same_order, 1)
+    for name, side in (("measures", measures), ("others", () if others is None else others)):
+        for i, one in enumerate(side):
+            first, second = (part[0] if isinstance(part, tuple) and part else part for part in (measures[0], one))
+            same(first, second, ("measures[0]", f"{name}[{i}]"), (axis, axis))
 
 
 def _tasks(left: list[Measure], right: list[Measure], kind: Distance, within: bool) -> list[Pairs]:
@@ -207,6 +240,7 @@ def _points(value: Any, name: str) -> Measure:
             f"`{name}` must be points or a tuple (points, weights), but it is a tuple of {len(value)}. "
             "Pass points as an array or a list."
         )
+    require_same_order(value[0], value[1], (f"{name}[0]", f"{name}[1]"), (0, 0))
     x = gate.points(value[0], name)
     a = gate.weights(value[1], f"{name}[1]", len(x), f"{len(x)} points")
     return (x,) if a is None else (x, a)

@@ -40,7 +40,7 @@ def sliced_wasserstein(
     y : array_like, shape (m, d) or (m,)
         Points of the second measure.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights, not negative, of the same sum; uniform of total mass 1 if not given.
+        Weights, not negative, of the same sum; uniform if not given, of the mass of the other side or 1.
     p : float, default 2
         Order, 1 <= p < inf.
     n_projections : int, default 128
@@ -52,6 +52,7 @@ def sliced_wasserstein(
     -------
     Estimate
         ``stderr`` is the standard error from the spread over directions, ``interval`` the 95 % confidence interval.
+        Numbers, of torch tensors, too: the one with gradients is `losses.SlicedWassersteinLoss`.
 
     Raises
     ------
@@ -74,8 +75,7 @@ def sliced_wasserstein(
     >>> sliced_wasserstein([0.0, 1.0], [2.0, 5.0], p=1).value
     3.0
     """
-    x, y = measures.points(x, "x"), measures.points(y, "y")
-    measures.same_dimension(x, y)
+    x, y = measures.point_sets(x, y, a, b)
     p = measures.order(p)
     if p == math.inf:
         raise ValueError("`p` must be finite for the sliced distance, but p = inf. Use wasserstein(x, y, p=inf).")

@@ -132,7 +132,7 @@ def _program(cost_matrix: Any, a: Any, b: Any, *, dual: bool) -> Transport:
     from .solvers.linear_program import dual_program
 
     started = time.perf_counter()
-    problem = transport_problem(DenseCost(measures.cost_matrix(cost_matrix)), a, b)
+    problem = transport_problem(DenseCost(measures.cost_matrix(cost_matrix, a, b)), a, b)
     flow, name = find_flow(problem, "lp", dual_program if dual else None)
     return certify(problem, flow, name, RTOL, started)
 
@@ -178,7 +178,7 @@ def kantorovich_rubinstein(cost_matrix: Any, p: Any, q: Any) -> Transport:
     >>> result.cost, bool((result.f == -result.g).all())
     (2.0, True)
     """
-    matrix = measures.cost_matrix(cost_matrix, forbid=False)
+    matrix = measures.cost_matrix(cost_matrix, p, q, forbid=False)
     _require_metric(matrix)
     problem = transport_problem(DenseCost(matrix), p, q, names=("p", "q"))
     started = time.perf_counter()

@@ -40,7 +40,7 @@ def verify(
     cost_or_points : array_like, shape (n, m), or tuple (x, y)
         The cost matrix, or the two point sets.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights; uniform of total mass 1 if not given.
+        Weights; uniform if not given, of the mass of the other side or 1.
     plan : array_like or scipy.sparse array, shape (n, m), optional
         Mass moved from i to j.
     f, g : array_like, shapes (n,) and (m,), optional
@@ -74,7 +74,7 @@ def verify(
     """
     if plan is None and f is None and g is None:
         raise ValueError("`plan`, `f` or `g` must be given, but all are None. Pass what should be judged.")
-    problem = transport_problem(_cost(cost_or_points, p, metric), a, b)
+    problem = transport_problem(_cost(cost_or_points, a, b, p, metric), a, b)
     n, m = problem.shape
     solved = None
     if plan is None or (f is None and g is None):
@@ -96,19 +96,18 @@ def verify(
     return Certificate(primal, dual, gap, marginal_error, violation, bool(optimal))
 
 
-def _cost(cost_or_points: Any, p: float, metric: Metric) -> GroundCost:
+def _cost(cost_or_points: Any, a: Any, b: Any, p: float, metric: Metric) -> GroundCost:
     if isinstance(cost_or_points, tuple):
         if len(cost_or_points) != 2:
             raise ValueError(
                 f"`cost_or_points` must be a cost matrix or a pair (x, y), but it is a tuple of {len(cost_or_points)}. "
                 "Pass verify((x, y), ...)."
             )
-        x, y = (measures.points(side, name) for side, name in zip(cost_or_points, "xy"))
-        measures.same_dimension(x, y)
+        x, y = measures.point_sets(*cost_or_points, a, b)
         return ground_cost(x, y, metric, _finite_order(p))
     if p != 1:
         raise ValueError(f"`p` must be 1 with a cost matrix, which is the cost itself, but p = {p}. Raise its entries.")
-    return DenseCost(measures.cost_matrix(cost_or_points))
+    return DenseCost(measures.cost_matrix(cost_or_points, a, b))
 
 
 def _finite_order(p: float) -> float:

@@ -76,7 +76,7 @@ def wasserstein(
         Points of the second measure; (B, m, d) for a batch.
     a, b : array_like, shapes (n,) and (m,), optional
         Weights, not negative, of the same sum: a difference of 1e-6 of it, 1e-4 for float32, is taken for rounding,
-        and b scaled to the sum of a. Uniform if not given.
+        and b scaled to the sum of a. Uniform if not given, of the mass of the other side or 1.
         A batch takes (B, n) and (B, m), or one vector for all. Where they do not sum to 1 the cost scales with them.
     p : float, default 1
         Order, 1 <= p <= inf.
@@ -180,7 +180,7 @@ def solve(
     y : array_like, shape (m, d) or (m,)
         Points of the second measure.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights, not negative, of the same sum; uniform of total mass 1 if not given.
+        Weights, not negative, of the same sum; uniform if not given, of the mass of the other side or 1.
     p, metric, method, rtol, n_jobs, progress, time_limit
         As in `wasserstein`.
     start : Transport, optional
@@ -230,6 +230,7 @@ def _solve(
 ) -> Transport:
     measures.tolerance(rtol)
     measures.option(method, "method", METHODS)
+    measures.same_labels(x, y, a, b)
     with _resident.visit(x, y) as backend:
         if backend is not None and _may_stay(x, y, metric, method):
             x, y = _resident_sides(backend, x, y)
@@ -281,7 +282,7 @@ def solve_cost(
     cost_matrix : array_like, shape (n, m)
         Any finite numbers; +inf forbids a pair.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights, not negative, of the same sum; uniform of total mass 1 if not given.
+        Weights, not negative, of the same sum; uniform if not given, of the mass of the other side or 1.
     method, rtol, n_jobs, progress, time_limit
         As in `wasserstein`.
     start : Transport, optional
@@ -333,7 +334,7 @@ def _cost_problem(
         problem = transport_problem(DeviceMatrix(backend, matrix), a, b, watch=watch)
         if runs_on_device(problem, method):
             return problem
-    return transport_problem(DenseCost(measures.cost_matrix(cost_matrix)), a, b, watch=watch)
+    return transport_problem(DenseCost(measures.cost_matrix(cost_matrix, a, b)), a, b, watch=watch)
 
 
 def ground_cost(x: Array, y: Array, metric: Metric, p: float, method: str = "auto") -> GroundCost:
@@ -388,6 +389,7 @@ def _distance(
     x: Any, y: Any, a: Any, b: Any, names: tuple[str, str] = ("a", "b"), *, watch: Watch, **options: Any
 ) -> float:
     """W_p alone, for which points on a line need no plan."""
+    measures.same_labels(x, y, a, b)
     x, y = measures.real_array(x, "x"), measures.real_array(y, "y")
     try:
         value = _line_distance(x, y, a, b, names, **options) if watch.progress is None else None

@@ -349,6 +349,7 @@ BAD_FILES: dict[str, tuple[Any, str]] = {
     "complex.npy": (X + 1j, "must hold real numbers, but its dtype is complex128."),
     "junk.npz": (b"junk", "must be a .npz file of numbers, but numpy cannot read it: "),
     "two.npz": ({"p": X, "q": Y}, "must hold one array of points, or one named 'x', but it holds 'p', 'q'."),
+    "pair.npz": ({"a": X, "b": Y}, "must hold one array of points, or one named 'x', but it holds 'a', 'b'."),
     "short.npz": ({"x": X, "a": WEIGHTS[:2]}, "must hold one weight for each point, but it holds 2 for 3 points."),
     "weights.npz": ({"a": WEIGHTS}, "must hold at least one point"),
     "word.csv": (b"a,b\n1,2\n3,red\n", "must hold numbers, but line 3, column 'b' is 'red'."),
@@ -401,6 +402,23 @@ def test_text_columns_of_parquet_are_named(tmp_path: Path, capsys: pytest.Captur
     parquet.write_table(pyarrow.table({"x": [1.0], "colour": ["red"]}), tmp_path / "x.parquet")
     said = sentence_of(capsys, "compare", tmp_path / "x.parquet", tmp_path / "x.parquet")
     assert "must hold numbers, but its column 'colour' holds string." in said
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_stand_in_one_order(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By position ages would be compared with incomes; weights may stand anywhere."""
+    x, y, fine = (tmp_path / f"{name}{suffix}" for name in ("x", "y", "fine"))
+    for path, names in ((x, "age,income"), (y, "income,age"), (fine, "weight,age,income")):
+        columns = {name: [float(k), 1.0] for k, name in enumerate(names.split(","))}
+        if suffix == ".csv":
+            path.write_text("\n".join([names, *(",".join(map(str, row)) for row in zip(*columns.values()))]))
+        else:
+            pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+            parquet.write_table(pyarrow.table(columns), path)
+    said = sentence_of(capsys, "compare", x, y)
+    assert said.startswith(f"`{x}` and `{y}` must have their columns in one order, but number 0 is 'age' in {x}")
+    assert said.endswith("Write one of them again in the order of the other.")
+    assert report_of(capsys, "compare", x, fine)["y"]["dimensions"] == 2
 
 
 def test_bad_points_are_named_with_their_files(

@@ -149,6 +149,12 @@ BAD: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ([[0.0], [1.0]], {"n_jobs": 0}, ValueError, "`n_jobs` must be at least 1"),
     ([[0.0], [1.0]], {"q": 2}, TypeError, "`q` must be an option of wasserstein, but that knows 'p', 'metric',"),
     ([[0.0], [1.0]], {"p": 0.5}, ValueError, r"`measures\[0\]` \(x, a\) against `measures\[1\]` \(y, b\): `p` must be"),
+    (
+        [[0.0], ([1.0], [3.0])],
+        {},
+        ValueError,
+        r"`measures\[1\]\[1\]` must sum to 1 beside measures without weights, but",
+    ),
     ([[1.0]], {"distance": "gaussian_wasserstein"}, ValueError, r"`measures\[0\]` must be a tuple \(mean, cov\)"),
     ([[[1.0]]], {"distance": "js_distance"}, ValueError, r"`measures\[0\]` must be a probability vector, but it has"),
     ([[1.0], [0.5, 0.5]], {"distance": "js_distance"}, ValueError, r"`measures\[1\]` must have 1 entries like"),
@@ -159,6 +165,11 @@ BAD: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
 def test_bad_input_is_named(measures: Any, options: dict[str, Any], error: type, said: str) -> None:
     with pytest.raises(error, match=said):
         pairwise(measures, **options)
+
+
+def test_counts_go_with_counts() -> None:
+    """A measure without weights has a mass of 1, by which a distance between counts would not be in one unit."""
+    assert pairwise([([0.0], [3.0]), ([2.0], [3.0])])[0, 1] == 6
 
 
 def test_the_pair_that_fails_is_named(rng: np.random.Generator) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._files import READERS, Data, read_data
+from .._files import READERS, Data, read_data, require_same_columns
 from .._show import outward
 from ..costs import METRICS
 from ..problem import Array, Transport
@@ -65,11 +65,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if args.report is not None:
         check_report(args.report)
     x, y = read_data(args.x, args.weights_x), read_data(args.y, args.weights_y)
-    if x.points.shape[1] != y.points.shape[1]:
-        raise ValueError(
-            f"`X` and `Y` must have as many columns, but {x.path} has {x.points.shape[1]} and {y.path} has "
-            f"{y.points.shape[1]}. Bring both into one space."
-        )
+    require_same_columns(x, y)
     transports = _transports(args, x, y)
     report: dict[str, Any] = {
         "x": _facts(x),

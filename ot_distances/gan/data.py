@@ -80,7 +80,7 @@ def load(name: str, *, shape: Shape | None = None, size: int | None = None) -> D
     if not path.exists():
         known = ", ".join(DATASETS)
         raise DatasetMissing(f"`data` must be one of {known}, a file or a folder of images, but it is {name!r}.")
-    array, weights, _ = (image_folder(path, size), None, []) if path.is_dir() else read_array(path)
+    array, weights = (image_folder(path, size), None) if path.is_dir() else read_array(path)[:2]
     rows, shape = _rows(array, shape, path)
     if len(rows) < 10:
         raise ValueError(f"`data` must hold at least 10 points, but {path} holds {len(rows)}.")
