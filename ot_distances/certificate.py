@@ -28,8 +28,8 @@ POTENTIAL_SHARE = 2.0**-10
 # Rounding of a compensated sum and of the bound made from it, relative to the sum.
 SUM_SLACK = 4 * UNIT_ROUNDOFF
 
-# Roundings from those sums to a bound: 2 of the sums, 1 of the mean, 4 of the mass and its product, some to let it out.
-BOUND_ROUNDINGS = 10
+# Roundings from those sums to a bound: 2 of the sums, 2 of the mean, 6 of the mass and its product, 6 to let it out.
+BOUND_ROUNDINGS = 16
 
 # Where float64 weights leave the cost itself open by `slack`, nothing below slack * 2**32 can be told to 9 digits.
 SLACK_SHARE = 2.0**32

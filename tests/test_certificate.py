@@ -14,6 +14,7 @@ import pytest
 import ot_distances as ot
 from ot_distances import costs as ground_costs
 from ot_distances.costs import PointCost
+from ot_distances.solvers.line_cost import Masses, least_cost
 
 INF = math.inf
 
@@ -144,3 +145,55 @@ def test_the_c_transform_between_clouds_knows_what_squares_lose(scale, monkeypat
     x, move = np.array([[0.0, 0.0], [1.0, 0.0]]), scale * 2.0**-537
     f = PointCost(x, x + np.array([0, move])).row_transform(np.zeros(2))
     assert (f <= move).all() and (f >= -1e-150).all()
+
+
+def near_power(rng):
+    """A number just above a power of two, where a rounding is largest, or any."""
+    return 1 + rng.integers(0, 8) * 2.0**-52 if rng.random() < 0.5 else rng.uniform(1, 2)
+
+
+def test_roundings_of_sum_mean_mass_and_product_on_one_side(rng):
+    for _ in range(300):
+        m = rng.integers(1, 9)
+        costs, b = np.array([[near_power(rng) for _ in range(m)]]), np.array([near_power(rng) for _ in range(m)])
+        paid, total = sum(Fraction(c) * Fraction(w) for c, w in zip(costs[0], b)), sum(map(Fraction, b))
+        cases.check_bounds_exactly(ot.solve_cost(costs, None, b), paid)
+        cases.check_bounds_exactly(ot.solve_cost(costs, [float(total)], b), paid * Fraction(float(total)) / total)
+        equal = Fraction(b[0]) * sum(map(Fraction, costs[0]))
+        cases.check_bounds_exactly(ot.solve_cost(costs, None, np.full(m, b[0])), equal)
+
+
+@pytest.mark.parametrize("rest", [2.0**-53 * (1 + 2.0**-20), 2.0**-53 * (1 - 2.0**-20)])
+@pytest.mark.parametrize("exponent", [0, 400])
+def test_a_sum_rounded_by_as_much_as_a_sum_can_be(rest, exponent):
+    costs, truth = np.ldexp([[1, 4], [4, rest]], exponent), (1 + Fraction(rest)) * 2**exponent
+    cases.check_bounds_exactly(ot.linear_assignment(costs), truth)
+    cases.check_bounds_exactly(ot.linear_assignment(-costs, maximize=True), -truth)
+    cases.check_bounds_exactly(ot.solve_cost(costs, [1, 1], [1, 1]), truth)
+
+
+@pytest.mark.parametrize("share", [0.49, 0.51])
+@pytest.mark.parametrize(
+    ("metric", "p"), [("euclidean", 1), ("euclidean", 2), ("euclidean", 6), ("sqeuclidean", 1), ("cityblock", 5)]
+)
+def test_coordinates_whose_sums_are_all_rounded_to_one_side(metric, p, share):
+    part = share * 2.0**-52  # of 1, which the sum is from the first coordinate on
+    x, y = np.zeros((1, 300)), np.full((1, 300), part if metric == "cityblock" else math.sqrt(part))
+    y[0, 0] = 1
+    with localcontext(prec=60):
+        square = naive.exact_ground_cost(x, y, 1, "cityblock" if metric == "cityblock" else "sqeuclidean")[0][0]
+        truth = (Decimal(square.numerator) / square.denominator) ** (Decimal(p) / (2 if metric == "euclidean" else 1))
+        for method in ("network_simplex", "multiscale"):
+            found = ot.solve(x, y, p=p, metric=metric, method=method)
+            assert Decimal(found.lower) <= truth <= Decimal(found.upper)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 300])
+@pytest.mark.parametrize("share", [0.49, 0.51])
+def test_a_difference_rounded_by_as_much_as_it_can_be(p, share):
+    x, y = 1.0, -share * 2.0**-52
+    truth = (Fraction(x) - Fraction(y)) ** p
+    for method in ("1d", "network_simplex", "multiscale"):
+        cases.check_bounds_exactly(ot.solve([x], [y], p=p, method=method), truth)
+    found = least_cost(np.array([x]), np.array([y]), Masses.uniform(1, 1), float(p), float(p))
+    cases.check_bounds_exactly(found.bounds, truth / Fraction(found.unit) ** p)
