@@ -45,9 +45,6 @@ CANCELLED = 2.0**-70
 # What rounding below the normal numbers takes at most of a cost: from a division, and from the coordinates of a pair.
 DUST = 2.0**-1040
 
-# The relative error of a factor 2**fraction, and of a product with it.
-LOOSE = 4 * UNIT_ROUNDOFF
-
 # Terms that Python's own exact sum adds up as fast as vector operations.
 FEW = 500
 
@@ -413,14 +410,12 @@ def _whole(exponent: float) -> int:
 def unscale(value: float, exponent: float, direction: int = 0, mass: float = 1.0) -> float:
     """value * mass * 2**exponent, rounded outwards for a bound (direction -1 or +1); past the largest float it is inf.
 
-    Relative roundings of the product are the caller's.
+    Relative roundings, those of a power that is no whole one among them, are the caller's.
     """
     if exponent == 0 and (value == 0 or sys.float_info.min <= abs(value * mass) < math.inf):
         return value * mass
     whole = _whole(exponent)
     factor = 2.0 ** (exponent - whole) if abs(exponent) < FAR else 1.0
-    if factor != 1 and direction:
-        value += direction * abs(value) * LOOSE
     (head, above), (unit, shift) = math.frexp(value), math.frexp(mass)  # so that no product leaves the normal numbers
     try:
         result = math.ldexp(head * unit * factor, above + shift + whole)
@@ -440,7 +435,7 @@ def unscale_array(potential: Array, exponent: float) -> Array:
         if factor == 1:
             return np.ldexp(potential, whole)
         # A factor that is no power of two rounds, as its exponent has been: step back by it to stay feasible.
-        back = (LOOSE + 2 * abs(exponent) * UNIT_ROUNDOFF) * np.abs(potential).max(initial=0)
+        back = (4 + 2 * abs(exponent)) * UNIT_ROUNDOFF * np.abs(potential).max(initial=0)
         return np.ldexp(potential * factor - back, whole)
 
 

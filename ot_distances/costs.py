@@ -132,8 +132,8 @@ def corners(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _of_unit(p: float, exponent: float) -> float:
-    """The relative error of costs in units of 2**exponent, a multiple of p: rounded where p is no whole number."""
-    return 0.0 if p % 1 == 0 else abs(exponent) * UNIT_ROUNDOFF
+    """The relative error of the unit 2**exponent of costs: a power of 2 unless p is broken, when both are rounded."""
+    return 0.0 if p % 1 == 0 else (abs(exponent) + 4) * UNIT_ROUNDOFF
 
 
 def rounded_down(f: Array, g: Array) -> Array:

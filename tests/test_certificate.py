@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 import ot_distances as ot
+from ot_distances import certificate
 from ot_distances import costs as ground_costs
-from ot_distances.costs import PointCost
+from ot_distances.costs import DenseCost, PointCost
+from ot_distances.problem import Flow
 from ot_distances.solvers.line_cost import Masses, least_cost
+from ot_distances.wasserstein import transport_problem
 
 INF = math.inf
 
@@ -49,19 +52,59 @@ def test_sums_that_cancel_beyond_twice_the_precision(levels, sign):
     cases.check_bounds_exactly(ot.linear_assignment(scaled), truth * 2**400)
 
 
-@pytest.mark.parametrize("cost", [-1.0, 1.0])
-def test_masses_all_rounded_the_same_way_and_their_sum_too(cost):
-    """Each light column loses, or wins, half a unit of 2**-60, and one more for the sum: together one and a half."""
-    m, sign = 6000, -int(cost)
-    whole = 2 * m + 1 + (sign < 0)  # halves are rounded to even
+@pytest.mark.parametrize("costs", [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_masses_all_rounded_the_same_way_and_their_sum_too(costs, sign):
+    """Each light column wins, or loses, half a unit of 2**-60, and one more for the sum: together one and a half."""
+    m, heavy, light = 6000, *costs
+    whole = 4 * m + 1 + (sign < 0)  # halves are rounded to even
     b = np.full(m, (whole + 0.5) * 2.0**-60)
     rest = 2**59 + 2**40 - (whole + (sign > 0)) * (m - 1) - sign * m
     b[0] = (rest // 64 + (sign > 0)) * 2.0**-54
-    a, costs = [0.5 + 2.0**-20], np.zeros((1, m))
-    costs[0, 0] = cost
-    cases.check_bounds_exactly(
-        ot.solve_cost(costs, a, b), Fraction(cost * a[0]) * Fraction(b[0]) / sum(map(Fraction, b))
-    )
+    a, prices = [0.5 + 2.0**-20], np.full((1, m), light)
+    prices[0, 0] = heavy
+    paid = sum(Fraction(c) * Fraction(w) for c, w in zip(prices[0], b))
+    cases.check_bounds_exactly(ot.solve_cost(prices, a, b), paid * Fraction(a[0]) / sum(map(Fraction, b)))
+
+
+def test_weights_that_differ_by_less_than_a_unit():
+    light = np.array([0.3, 0.7]) * 2.0**-10
+    a, b = np.array([1, *light]), np.array([1, *(light + np.array([2.0**-62, -(2.0**-62)]))])
+    costs = 1 - np.eye(3)
+    truth = naive.exact_cost(costs.tolist(), a.tolist(), b.tolist())
+    assert truth == Fraction(2) ** -62
+    cases.check_bounds_exactly(reached(ot.solve_cost, costs, a, b), truth)
+
+
+@pytest.mark.parametrize("units", [1e-9, 0.25, 0.75, 1.5, 2.5])
+@pytest.mark.parametrize("costs", [[[0.0, 1.0], [1.0, 1.0]], [[0.0, 4.0], [4.0, 1.0]], [[0.0, 4.0], [4.0, -1.0]]])
+def test_weights_of_few_units(units, costs):
+    weights = [1, units * 2.0**-59]
+    truth = naive.exact_cost(costs, weights, weights)
+    cases.check_bounds_exactly(reached(ot.solve_cost, costs, weights, weights), truth)
+
+
+@pytest.mark.parametrize("mass", [[2, -1, 1], [1, 1, 0], [1, 0, 0]])
+@pytest.mark.parametrize("large", [False, True])
+def test_what_is_no_plan_proves_nothing_from_above(mass, large, monkeypatch):
+    if large:
+        monkeypatch.setattr(certificate, "DENSE_ENTRIES", 0)
+    problem = transport_problem(DenseCost(np.array([[-3.0, 1.0], [1.0, 0.0]])), [1, 1], [1, 1])
+    flow = Flow(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array(mass), np.zeros(2))
+    with pytest.raises(ot.NotConverged) as caught:
+        certificate.certify(problem, flow, "none", 1e-9, 0.0)
+    assert caught.value.lower <= -3 and caught.value.upper == INF
+
+
+def test_a_flow_of_one_unit_is_no_way_for_what_masses_have_been_rounded_by():
+    # in units of 2**-60: one goes from the first row to the light columns, which in truth have too much already
+    unit, light = 2.0**-60, 11
+    a = [0.75, 384 * unit]
+    b = [0.75 - 128 * unit, 127 * unit, *[34.75 * unit] * light]
+    costs = np.array([[0.0] * (2 + light), [1.0, 1.0, *[0.0] * light]])
+    truth = naive.exact_cost(costs.tolist(), a, b)
+    assert truth > Fraction(unit)
+    cases.check_bounds_exactly(reached(ot.solve_cost, costs, a, b), truth)
 
 
 @pytest.mark.parametrize("mass", [1e-149, 1e-140, 3.0, 1e140])
