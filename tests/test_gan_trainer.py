@@ -281,6 +281,28 @@ def test_where_to_stop_is_said_once_and_lies_ahead(tmp_path: Path) -> None:
     assert gan.resume(tmp_path, more=2)["step"] == 5
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("checkpoint.pt", b"", r"checkpoint that can be read, but .*\.pt is damaged \(it is empty\)\. Restore"),
+        ("checkpoint.pt", b"PK\3\4 cut off", r"checkpoint that can be read, but .*checkpoint\.pt is damaged \(Py"),
+        ("checkpoint.pt", b"something else", r"checkpoint that can be read, but .*checkpoint\.pt is damaged \("),
+        ("checkpoint.pt", None, r"checkpoint of a run, but .*checkpoint\.pt is of something else"),
+        ("config.json", b"{", r"run that can be read, but .*config\.json is no JSON: Expecting"),
+        ("config.json", b"[]", r"run that can be read, but .*config\.json is no JSON object"),
+        ("metrics.jsonl", b"{}\n{\n", r"run that can be read, but line 2 of .*metrics\.jsonl is no JSON"),
+    ],
+)
+def test_files_that_were_damaged_are_named(name: str, content: bytes | None, said: str, tmp_path: Path) -> None:
+    gan.train(TINY, tmp_path, steps=1)
+    if content is None:
+        torch.save({"step": 1}, tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"`out` must hold a {said}"):
+        gan.resume(tmp_path, more=1)
+
+
 def test_folders_are_not_overwritten_and_not_made_up(tmp_path: Path) -> None:
     gan.train(TINY, tmp_path / "run", steps=1)
     with pytest.raises(FileExistsError, match=r"`out` must be a new folder, but .* holds a run. Go on with it"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any
 from .._arrays import require
 from ..gan import OBJECTIVES, PRESETS, RunConfig, objective_of, plots, resume, train
 from ..gan.config import CHOICES, flat
-from ..gan.trainer import CONFIG, SUMMARY
+from ..gan.trainer import CONFIG, SUMMARY, read_json
 from .output import columns_of
 
 EXAMPLES = """\
@@ -185,7 +184,7 @@ def _side_by_side(folders: list[Path]) -> Answer:
     for folder in folders:
         if not (folder / SUMMARY).is_file():
             raise FileNotFoundError(f"`DIR` must hold a run that came to an end, but {folder} has no {SUMMARY}.")
-        config, summary = (json.loads((folder / name).read_text("utf-8")) for name in (CONFIG, SUMMARY))
+        config, summary = (read_json(folder / name) for name in (CONFIG, SUMMARY))
         runs[str(folder)] = {"config": config, "summary": summary}
     configs = [flat(run["config"]) for run in runs.values()]
     summaries = [{name: f"{value:.4g}" for name, value in run["summary"].items()} for run in runs.values()]

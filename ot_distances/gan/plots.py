@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..problem import Array
 from .config import RunConfig
 from .data import Dataset, load
 from .samplers import squared_distances
-from .trainer import CONFIG, SUMMARY, WALK, read_log
+from .trainer import CONFIG, SUMMARY, WALK, read_json, read_log
 
 PANELS = 5  # moments of a run beside each other
 IMAGES = 64  # in each of them
@@ -40,7 +39,9 @@ def draw_run(out: str | Path) -> list[Path]:
     files = sorted((out / "samples").glob("*.npy"))
     shown = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, PANELS).astype(int))]
     panels = [(f"step {int(file.stem):,}", np.load(file)) for file in shown]
-    written = [_draw_panels(panels, data, out / "samples.png"), _draw_curves(out, out / "curves.png")]
+    written = [_draw_panels(panels, data, out / "samples.png")]
+    if read_log(out):
+        written.append(_draw_curves(out, out / "curves.png"))
     return [*written, _draw_walk(np.load(out / WALK), data, out / "walk.png")] if (out / WALK).is_file() else written
 
 
@@ -48,13 +49,13 @@ def draw_comparison(folders: Sequence[str | Path], path: Path) -> Path:
     """Write what several runs on the same data generate at their ends beside each other."""
     panels = []
     for folder in map(Path, folders):
-        w1 = json.loads((folder / SUMMARY).read_text("utf-8"))["w1"]
+        w1 = read_json(folder / SUMMARY)["w1"]
         panels.append((f"{folder.name}\n$W_1$ = {w1:.3g}", np.load(max((folder / "samples").glob("*.npy")))))
     return _draw_panels(panels, _data_of(Path(folders[0])), path)
 
 
 def _data_of(out: Path) -> Dataset:
-    config = RunConfig.from_dict(json.loads((out / CONFIG).read_text("utf-8")))
+    config = RunConfig.from_dict(read_json(out / CONFIG))
     return load(config.data, shape=config.shape, size=config.size)
 
 
@@ -78,7 +79,7 @@ def _draw_panels(panels: Sequence[tuple[str, Array]], data: Dataset, path: Path)
 
 
 def _draw_curves(out: Path, path: Path) -> Path:
-    rows, summary = read_log(out), json.loads((out / SUMMARY).read_text("utf-8"))
+    rows, summary = read_log(out), read_json(out / SUMMARY)
     shown = {title: lines for title, lines in CURVES.items() if any(next(iter(lines)) in row for row in rows)}
     floors = {column: summary[f"{column}_floor"] for column in ("w1", "w2")}
 

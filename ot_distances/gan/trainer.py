@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -355,9 +356,9 @@ def restore(out: Folder, *, config: RunConfig | None = None) -> Trainer:
     folder = Path(out)
     if not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"`out` must hold a run, but {folder} has no {CHECKPOINT}.")
-    state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
+    state = _checkpoint(folder / CHECKPOINT)
     saved = RunConfig.from_dict(state["config"])
-    written = RunConfig.from_dict(json.loads((folder / CONFIG).read_text("utf-8")))
+    written = RunConfig.from_dict(read_json(folder / CONFIG))
     for other, place in ((config or saved, "`config`"), (written, folder / CONFIG)):
         for name, (before, now) in saved.differences(other).items():
             raise ValueError(
@@ -384,7 +385,36 @@ def read_log(out: Folder) -> list[dict[str, float]]:
     """The rows of metrics.jsonl; a last line that was cut off by a crash is left out."""
     path = Path(out, LOG)
     lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    return [_parsed(line, f"line {k} of {path}") for k, line in enumerate(lines, 1) if line.endswith("\n")]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of a run says."""
+    return _parsed(path.read_text("utf-8"), str(path))
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"`out` must hold a run that can be read, but {where} is no JSON: {error}.") from error
+    if not isinstance(read, dict):
+        raise ValueError(f"`out` must hold a run that can be read, but {where} is no JSON object.")
+    return read
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        first = str(error).partition("\n")[0].partition(". ")[0] or "it is empty"
+        raise ValueError(
+            f"`out` must hold a checkpoint that can be read, but {path} is damaged ({first.rstrip('.')}). "
+            "Restore it from a copy, or train anew."
+        ) from error
+    if not isinstance(state, dict) or "config" not in state:
+        raise ValueError(f"`out` must hold a checkpoint of a run, but {path} is of something else. Train anew.")
+    return state
 
 
 def _replace(path: Path, text: str) -> None:
