@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 from torch.autograd.function import once_differentiable
 
 from ._arrays import to_numpy
@@ -65,19 +66,31 @@ def wasserstein(
     transports: Callable[..., Solved],
 ) -> Tensor:
     """W_p of tensors, (B,) or 0-d, in their dtype and on their device; `transports` solves what is detached."""
-    ground = _on_blocks(metric, x, y) if callable(metric) else metric
-    solved = transports(*map(_detached, (x, y, a, b)), metric=ground)
+    solved = transports(*map(_detached, (x, y, a, b)), metric=ground(metric, x, y))
     value = torch.tensor(solved.values, dtype=torch.float64)
-    if torch.is_grad_enabled() and (callable(metric) or _needs_gradient(x, y, a, b)):
+    if (callable(metric) and torch.is_grad_enabled()) or _needs_gradient(x, y, a, b):
         value = _attach(solved.transports(), value, partial(_pair_costs, metric, x, y), a, b, float(p))
     return _like_inputs(value if solved.batched else value[0], x, y, a, b)
+
+
+@untraced
+def rooted_with_gradient(
+    result: Transport, x: Any, y: Any, a: Any, b: Any, p: float, metric: str | Callable[..., Any]
+) -> Transport:
+    """The result of `solve` with value and cost as tensors where any of the four has a gradient."""
+    if not _needs_gradient(x, y, a, b):
+        return result
+    value = torch.tensor([result.value], dtype=torch.float64)
+    value = _attach([result], value, partial(_pair_costs, metric, x, y), a, b, float(p))[0]
+    root, cost = (_like_inputs(one, x, y, a, b) for one in (value, value if p == np.inf else value**p))
+    return replace(result, value=root, cost=cost)  # type: ignore[arg-type]
 
 
 @untraced
 def with_gradient(result: Transport, cost_matrix: Any, a: Any, b: Any) -> Transport:
     """The result of `solve_cost` with value and cost as one tensor, differentiable in the matrix and the weights."""
     value = torch.tensor([result.cost], dtype=torch.float64)
-    if torch.is_grad_enabled() and _needs_gradient(cost_matrix, a, b):
+    if _needs_gradient(cost_matrix, a, b):
         value = _attach([result], value, partial(_entries, cost_matrix), a, b, 1.0)
     tensor: Any = _like_inputs(value[0], cost_matrix, a, b)
     return replace(result, value=tensor, cost=tensor)
@@ -86,7 +99,7 @@ def with_gradient(result: Transport, cost_matrix: Any, a: Any, b: Any) -> Transp
 def with_slopes(value: float, slopes: Callable[[], Sequence[Array]], inputs: Sequence[Any]) -> Tensor:
     """A number as a 0-d tensor of the inputs' kind, whose derivatives in each of them are `slopes`."""
     tensor = torch.tensor(value, dtype=torch.float64)
-    if torch.is_grad_enabled() and _needs_gradient(*inputs):
+    if _needs_gradient(*inputs):
         tensor = _Slopes.apply(tensor, slopes(), *map(_tensor, inputs))  # type: ignore[no-untyped-call]
     return _like_inputs(tensor, *inputs)
 
@@ -237,8 +250,10 @@ def _select(points: Tensor, index: Tensor) -> Tensor:
     return flat.index_select(0, index.to(points.device))
 
 
-def _on_blocks(metric: Callable[..., Any], x: Any, y: Any) -> Callable[[Array, Array], Array]:
-    """The user's metric for the solver's blocks: it sees tensors of the kind that it was written for."""
+def ground(metric: str | Callable[..., Any], x: Any, y: Any) -> str | Callable[..., Any]:
+    """The metric for the solver's blocks: the user's own sees tensors of the kind that it was written for."""
+    if not callable(metric):
+        return metric
     kinds = [(one.dtype, one.device) for one in (_tensor(x, like=y), _tensor(y, like=x))]
 
     def blocks(*sides: Array) -> Array:
@@ -280,7 +295,10 @@ def _detached(value: Any) -> Any:
 
 
 def _needs_gradient(*values: Any) -> bool:
-    return any(isinstance(value, Tensor) and value.requires_grad for value in values)
+    """Whether any has one, now; a tangent of forward mode counts, and is then refused by torch, not lost."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    backward = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    return backward or any(unpack_dual(one).tangent is not None for one in tensors)  # type: ignore[no-untyped-call]
 
 
 def _like_inputs(value: Tensor, *inputs: Any) -> Tensor:

@@ -371,10 +371,16 @@ def _halves(points: Tensor, name: str) -> tuple[Tensor, ...]:
 
 
 def _points(value: Tensor, name: str) -> Tensor:
+    _require_real(value, name)
     if value.ndim not in (2, 3) or 0 in value.shape:
         raise ValueError(f"`{name}` must have shape (n, d) or (B, n, d), but its shape is {tuple(value.shape)}.")
     _refuse(~torch.isfinite(value), value, name, "finite")
     return _double(value)
+
+
+def _require_real(value: Tensor, name: str) -> None:
+    if value.is_complex():
+        raise TypeError(f"`{name}` must be real, but it has dtype {value.dtype}. Pass its real and imaginary parts.")
 
 
 def _weights(value: Tensor | None, points: Tensor, name: str) -> Tensor:
@@ -382,6 +388,7 @@ def _weights(value: Tensor | None, points: Tensor, name: str) -> Tensor:
     shape = points.shape[:-1]
     if value is None:
         return points.new_full(shape, 1 / shape[-1])
+    _require_real(value, name)
     if value.shape not in (shape, shape[-1:]):
         raise ValueError(
             f"`{name}` must have shape {tuple(shape)} or {tuple(shape[-1:])}, one weight for each point, but its "

@@ -31,8 +31,14 @@ def real_array(value: Any, name: str) -> Array:
     try:
         array = to_numpy(value)
     except (TypeError, ValueError) as error:
-        fact = "its rows are of unequal length" if "inhomogeneous" in str(error) else f"it cannot be read: {error}"
+        said = str(error).rstrip(".")
+        fact = "its rows are of unequal length" if "inhomogeneous" in said else f"it cannot be read: {said}"
         raise TypeError(f"`{name}` must be an array of numbers, but {fact}. Pass rows of equal length.") from error
+    except RuntimeError as error:  # torch's, of a tensor without numbers: one of torch.func, of torch.vmap, of "meta"
+        raise TypeError(
+            f"`{name}` must be a tensor that holds numbers, but torch says: {str(error).rstrip('.!')}. Outside of "
+            "torch.func take a batch, (B, n, d), for vmap, and torch.autograd.grad for grad."
+        ) from error
     if array.dtype == object and hasattr(value, "dtypes") and hasattr(value, "columns"):
         column, dtype = no_numbers(value)[0]
         raise TypeError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import measures
+from ._arrays import library
 from .certificate import POTENTIAL_SHARE, SLACK_SHARE, exact_dot, unscale, unscale_array
 from .costs import UNIT_ROUNDOFF, DenseCost
 from .problem import Array, Certificate, GroundCost, TransportProblem
@@ -104,6 +105,10 @@ def _cost(cost_or_points: Any, a: Any, b: Any, p: float, metric: Metric) -> Grou
                 "Pass verify((x, y), ...)."
             )
         x, y = measures.point_sets(*cost_or_points, a, b)
+        if library(*cost_or_points) == "torch":
+            from . import _torch
+
+            metric = _torch.ground(metric, *cost_or_points)
         return ground_cost(x, y, metric, _finite_order(p))
     if p != 1:
         raise ValueError(f"`p` must be 1 with a cost matrix, which is the cost itself, but p = {p}. Raise its entries.")

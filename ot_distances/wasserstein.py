@@ -190,7 +190,8 @@ def solve(
     Returns
     -------
     Transport
-        Plan, potentials, bounds, and the solver that ran.
+        Plan, potentials, bounds, and the solver that ran. ``value`` and ``cost`` are floats, but 0-d tensors where a
+        torch tensor among x, y, a, b requires a gradient, and know it (docs/gradients.md).
 
     Raises
     ------
@@ -210,8 +211,14 @@ def solve(
     1.2
     """
     measures.threads(n_jobs)
-    watch = _watch(progress, time_limit)
-    return _solve(x, y, a, b, p=p, metric=metric, method=method, rtol=rtol, start=start, watch=watch)
+    watch, tensors = _watch(progress, time_limit), library(x, y, a, b) == "torch"
+    ground = metric
+    if tensors:
+        from . import _torch
+
+        ground = _torch.ground(metric, x, y)
+    result = _solve(x, y, a, b, p=p, metric=ground, method=method, rtol=rtol, start=start, watch=watch)
+    return _torch.rooted_with_gradient(result, x, y, a, b, p, metric) if tensors else result
 
 
 def _solve(
@@ -435,7 +442,8 @@ def _transports(
 ) -> Solved:
     """The transport of each pair of point sets, or of the only one."""
     if _dimensions(x) != 3 != _dimensions(y):
-        result = solve(x, y, a, b, n_jobs=n_jobs, progress=progress, time_limit=time_limit, **options)
+        measures.threads(n_jobs)
+        result = _solve(x, y, a, b, watch=_watch(progress, time_limit), **options)
         return Solved(np.array([result.value]), lambda: [result], False)
     solved, workers = None, measures.threads(n_jobs)
     if a is None and b is None and _resident.on_gpu(x, y):

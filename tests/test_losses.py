@@ -114,6 +114,52 @@ def test_tensors_have_the_distance_of_their_numbers(rng, p):
     assert not ot.wasserstein(x.detach(), y.detach(), p=p).requires_grad
 
 
+@pytest.mark.parametrize(("metric", "p"), [*GROUND, ("euclidean", np.inf), (torch.cdist, 2)])
+def test_solve_of_tensors_has_the_gradients_of_the_distance(rng, p, metric):
+    x, y, a = points(rng, 6, 2), points(rng, 6, 2), torch.full((6,), 1 / 6, dtype=torch.float64, requires_grad=True)
+    solved, distance = ot.solve(x, y, a, p=p, metric=metric), ot.wasserstein(x, y, a, p=p, metric=metric)
+    assert solved.value == distance and float(solved.cost.detach()) == pytest.approx(solved.lower, rel=1e-12)
+    for found, known in zip(*(torch.autograd.grad(one, (x, y, a)) for one in (solved.value, distance))):
+        assert torch.equal(found, known)
+    if p != np.inf:
+        assert gradcheck(lambda x, y: ot.solve(x, y, p=p, metric=metric).cost, (x, y))
+
+
+def test_solve_gives_floats_where_nothing_has_a_gradient(rng):
+    x, y = points(rng, 4, 2), points(rng, 4, 2)
+    with torch.no_grad():
+        assert type(ot.solve(x, y).value) is float
+    assert type(ot.solve(x.detach(), y.detach()).cost) is float
+
+
+def test_verify_gives_tensors_to_a_metric(rng):
+    x, y = points(rng, 4, 2), points(rng, 4, 2)
+    assert ot.verify((x, y), plan=ot.solve(x, y).plan, metric=torch.cdist).optimal
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_tangents_of_forward_mode_are_refused_not_lost(rng, keep):
+    x, y = (points(rng, 4, 2).detach() for _ in "xy")
+    cases = {
+        "wasserstein": lambda dual: ot.wasserstein(dual, y),
+        "solve": lambda dual: ot.solve(dual, y),
+        "solve_cost": lambda dual: ot.solve_cost(dual),
+        "gaussian": lambda dual: ot.gaussian_wasserstein(dual[0], torch.eye(2), y[0], torch.eye(2)),
+    }
+    for case in cases.values():
+        with torch.set_grad_enabled(keep), torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+            with pytest.raises(NotImplementedError, match="forward mode AD"):
+                case(dual)
+
+
+@pytest.mark.parametrize("call", [torch.vmap, torch.func.grad, lambda f: lambda x: f(x.to("meta"))])
+def test_tensors_that_hold_no_numbers_are_named(rng, call):
+    x, y = (points(rng, 4, 2).detach() for _ in "xy")
+    with pytest.raises(TypeError, match=r"`x` must be a tensor that holds numbers, but torch says: .*\. Outside of"):
+        call(lambda x: ot.wasserstein(x, y))(x[None] if call is torch.vmap else x)
+
+
 def test_a_batch_is_its_problems_one_by_one(rng):
     x, y = points(rng, 3, 8, 2), points(rng, 3, 5, 2)
     values = ot.wasserstein(x, y, p=2)
