@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -54,6 +55,7 @@ AGAINST = ("SciPy", "POT")
 MARKS = ("<!-- speed: written by `python -m benchmarks.report`, not typed -->", "<!-- end of speed -->")
 GROWTH = (10_000, 100_000)  # the figure of growth: fitted from the first n on, for families that reach the second
 CURVES = 6  # families in the figure of times against n
+LABEL = 0.16  # width of a size below it, as a part of the axis
 
 MEMORY = "peak_bytes", "told_bytes"  # what the process took beyond what was there, and what `Transport` says
 
@@ -280,7 +282,7 @@ def figure_times(groups: dict[tuple[str, int], Group], title: str, path: Path) -
                 ax.plot(*zip(*line), label=name, **{"lw": 1.1, "ms": 4, **style})
         ax.set(title=family, xscale="log", yscale="log")
         ax.title.set_fontsize(9)
-        ax.set_xticks(sizes, [f"{n:,}" for n in sizes], fontsize=8)
+        ax.set_xticks(sizes, labels_apart(sizes), fontsize=8)
         ax.set_xticks([], minor=True)
         ax.tick_params(labelbottom=True)
         ax.set_xlabel("n", fontsize=9)
@@ -296,6 +298,15 @@ def figure_times(groups: dict[tuple[str, int], Group], title: str, path: Path) -
     fig.savefig(path, dpi=150)
     plt.close(fig)
     return True
+
+
+def labels_apart(sizes: list[int]) -> list[str]:
+    """What stands below each of the sizes on a logarithmic axis: nothing where it would touch the label before it."""
+    shown, room = sizes[:1], LABEL * math.log(sizes[-1] / sizes[0])
+    for n in sizes[1:]:
+        fits = math.log(n / shown[-1]) >= room and (n == sizes[-1] or math.log(sizes[-1] / n) >= room)
+        shown += [n] if fits or n == sizes[-1] else []
+    return [f"{n:,}" if n in shown else "" for n in sizes]
 
 
 def growth(groups: dict[tuple[str, int], Group]) -> dict[str, tuple[dict[str, list[tuple[int, float]]], float]]:

@@ -328,6 +328,13 @@ def test_sizes_choose_among_the_rows_of_a_preset():
     assert ("points", "Gauss 100-D, p=2", 100_000) not in run.plan(rows)
 
 
+def test_sizes_are_named_where_their_names_have_room():
+    assert report.labels_apart([500, 1000, 8000]) == ["500", "1,000", "8,000"]
+    sizes = [4000, 10_000, 16_384, 50_000, 100_000, 10**6]
+    assert report.labels_apart(sizes) == ["4,000", "10,000", "", "50,000", "", "1,000,000"]
+    assert report.labels_apart([4000, 90_000, 100_000]) == ["4,000", "", "100,000"]
+
+
 def test_growth_is_fitted_where_ours_goes_far(tmp_path):
     def record(n, solver, wall):
         return {"status": "ok", "wall": [wall], "error": 0.0, "solver": solver, "n": n}
