@@ -107,6 +107,18 @@ def test_a_flow_of_one_unit_is_no_way_for_what_masses_have_been_rounded_by():
     cases.check_bounds_exactly(reached(ot.solve_cost, costs, a, b), truth)
 
 
+def test_columns_that_just_fit_into_the_rows_near_them_prove_nothing():
+    problem = transport_problem(PointCost(np.array([[0.0], [9.0]]), np.array([[0.0], [9.0]])), [1, 1], [1, 1], INF)
+    both, marks = np.arange(2), (np.array([1.0, 0.0]), np.array([-1.0, 0.0]))
+    found = certificate.certify(problem, Flow(both, both, np.ones(2, int), *marks), "none", 1e-9, 0.0)
+    assert found.lower == found.upper == 0
+
+
+def test_costs_beyond_the_largest_float_have_a_finite_bound_from_below():
+    found = ot.solve_cost([[1e308]], [1e10], [1e10])
+    assert Fraction(found.lower) <= Fraction(1e308) * 10**10 and found.upper == INF
+
+
 @pytest.mark.parametrize("mass", [1e-149, 1e-140, 3.0, 1e140])
 @pytest.mark.parametrize("cost", [1e-180, 5e-324, 1.5e-323])
 def test_products_with_the_mass_below_the_normal_numbers(mass, cost):
