@@ -120,16 +120,16 @@ def _split(a: Array) -> tuple[Array, Array]:
     return high, a - high
 
 
-def bound(problem: TransportProblem, flow: Flow, sums: Sums) -> Bounds:
-    """Bounds, for a total mass of 1, from an integer plan and a feasible pair of potentials."""
+def bound(problem: TransportProblem, flow: Flow, costs: Array, sums: Sums) -> Bounds:
+    """Bounds, for a total mass of 1, from an integer plan that pays these costs and a feasible pair of potentials."""
     dual, cost, size, paid, largest = (*(part / problem.total for part in sums[:4]), sums.largest)
     relative = problem.cost.relative_error * 1.01 + BOUND_ROUNDINGS * UNIT_ROUNDOFF
-    below, above = _mass_slack(problem, flow, largest)
+    below, above = _mass_slack(problem, flow, costs, largest)
     if above > AGREED * abs(cost) and _spans(problem, flow):
         above = below + max(cost - dual, 0.0) + 2 * abs(cost) * relative
     lower, scaled = dual - abs(dual) * relative - below - CANCELLED * size, problem.cost.exponent != 0
     lower = lower - (sums.dual != 0 or scaled) * DUST if math.isfinite(dual) else -math.inf
-    lost = problem.cost.absolute_error(flow.rows, flow.cols)
+    lost = problem.cost.absolute_error(flow.rows, flow.cols, costs)
     upper = cost + abs(cost) * relative + above + CANCELLED * paid + (sums.cost != 0) * DUST + lost
     if lower < 0 <= problem.cost.range()[0]:
         lower = 0.0
@@ -169,7 +169,7 @@ def units_off(shape: tuple[int, int], total: int) -> float:
     return 3 * sum(shape) / total
 
 
-def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[float, float]:
+def _mass_slack(problem: TransportProblem, flow: Flow, costs: Array, largest: float) -> tuple[float, float]:
     """How far the optimum for the weights may lie below and above that for the integers that round them.
 
     A unit more or less changes the dual value by a potential; and the cost of a plan by the largest difference of
@@ -182,7 +182,7 @@ def _mass_slack(problem: TransportProblem, flow: Flow, largest: float) -> tuple[
     pairs = len(flow.rows) == len(problem.a) == np.count_nonzero(problem.b)
     matched = pairs and all(len(np.unique(side)) == len(side) for side in (flow.rows, flow.cols))
     if matched and np.array_equal(problem.a[flow.rows], problem.b[flow.cols]):
-        low, high = 0.0, float(np.abs(problem.cost.entries(flow.rows, flow.cols)).max())
+        low, high = 0.0, float(np.abs(costs).max())
     units = units_off(problem.shape, problem.total)
     return units * largest, units * (high - low)
 
@@ -203,12 +203,10 @@ def _spans(problem: TransportProblem, flow: Flow) -> bool:
     return len(set(labels[np.concatenate((problem.a, problem.b)) > 0])) == 1
 
 
-def centred(problem: TransportProblem, flow: Flow) -> Array:
+def _centred(problem: TransportProblem, flow: Flow, costs: Array) -> Array:
     """`flow.g` shifted so that rows and columns carry equal shares of the dual value."""
-    rows, cols, mass = flow.rows, flow.cols, flow.mass
     g = flow.g - flow.g[problem.col_mass.argmax()]  # exact where most of the mass may be
-    shift = float(mass @ (2 * g[cols] - problem.cost.entries(rows, cols))) / (2 * problem.total)
-    return g - shift
+    return g - float(flow.mass @ (2 * g[flow.cols] - costs)) / (2 * problem.total)
 
 
 def feasible_pair(problem: TransportProblem, g: Array) -> tuple[Array, Array]:
@@ -296,41 +294,41 @@ def _first_flow(problem: TransportProblem) -> Flow:
 
 def _proven(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float, Bounds]:
     """Feasible potentials, the cost of the plan and the bounds that both give, in units of `problem.cost`."""
+    costs = problem.cost.entries(flow.rows, flow.cols)
     if problem.power == math.inf:
-        f, g, cost, bounds = _bottleneck(problem, flow)
+        f, g, cost, bounds = _bottleneck(problem, flow, costs)
         fits = _fits(problem, flow)
     else:
         matrix = problem.cost.held
         if matrix is not None and matrix.size <= DENSE_ENTRIES:
-            f, g, sums, fits = _at_once(problem, flow, matrix)
+            f, g, sums, fits = _at_once(problem, flow, costs, matrix)
         else:
-            f, g, sums, fits = _step_by_step(problem, flow)
-        cost, bounds = sums.cost / problem.total, bound(problem, flow, sums)
+            f, g, sums, fits = _step_by_step(problem, flow, costs)
+        cost, bounds = sums.cost / problem.total, bound(problem, flow, costs, sums)
     return f, g, cost, bounds if fits else Bounds(bounds.lower, math.inf, bounds.scale)
 
 
-def _step_by_step(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, Sums, bool]:
+def _step_by_step(problem: TransportProblem, flow: Flow, costs: Array) -> tuple[Array, Array, Sums, bool]:
     """A feasible pair from the potentials of a flow, what both prove, and whether the flow fits."""
-    f, g = feasible_pair(problem, centred(problem, flow))
+    f, g = feasible_pair(problem, _centred(problem, flow, costs))
     rows, cols = problem.row_mass, problem.col_mass
-    paid = problem.cost.entries(flow.rows, flow.cols)
     sums = Sums(
         dual=exact_dot(rows, f) + exact_dot(cols, g),
-        cost=exact_dot(flow.mass, paid),
+        cost=exact_dot(flow.mass, costs),
         size=float(rows @ np.abs(f) + cols @ np.abs(g)),
-        paid=float(flow.mass @ np.abs(paid)),
+        paid=float(flow.mass @ np.abs(costs)),
         largest=float(max(np.abs(f).max(), np.abs(g).max())),
     )
     return f, g, sums, _fits(problem, flow)
 
 
-def _at_once(problem: TransportProblem, flow: Flow, matrix: Array) -> tuple[Array, Array, Sums, bool]:
+def _at_once(problem: TransportProblem, flow: Flow, costs: Array, matrix: Array) -> tuple[Array, Array, Sums, bool]:
     """The same in one compiled call."""
     from .kernels.proof import prove
 
-    masses, paid = (problem.row_mass, problem.col_mass), matrix[flow.rows, flow.cols]
+    masses = problem.row_mass, problem.col_mass
     f, g, left, sums = np.empty(problem.shape[0]), flow.g.copy(), np.concatenate(masses), np.empty(len(Sums._fields))
-    carried = flow.rows, flow.cols, flow.mass, paid
+    carried = flow.rows, flow.cols, flow.mass, costs
     fits = prove(matrix, *carried, *masses, float(problem.total), f, g, left, sums)
     return f, g, Sums(*sums.tolist()), fits
 
@@ -371,7 +369,7 @@ def _details(
     return {"plan": plan, "f": unscale_array(f, exponent), "g": unscale_array(g, exponent)}
 
 
-def _bottleneck(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float, Bounds]:
+def _bottleneck(problem: TransportProblem, flow: Flow, costs: Array) -> tuple[Array, Array, float, Bounds]:
     """Potentials, value and bounds of the largest cost that carries mass.
 
     Columns marked by g = 1 hold more mass than all rows marked by f = -1 can send them. So every plan moves mass
@@ -379,8 +377,8 @@ def _bottleneck(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, fl
     J. London Math. Soc. 1935).
     """
     carried = flow.mass > 0
-    pairs = flow.rows[carried], flow.cols[carried]
-    upper, lost = float(problem.cost.entries(*pairs).max()), problem.cost.absolute_error(*pairs)
+    upper = float(costs[carried].max())
+    lost = problem.cost.absolute_error(flow.rows[carried], flow.cols[carried], costs[carried])
     if flow.f is not None:
         lower = _hall_bound(problem, flow.f, flow.g)
     else:  # the plan pays no more than the least entry of all
@@ -457,7 +455,7 @@ def certify_assignment(cost: GroundCost, cols: Array, v: Array) -> tuple[Array, 
     total = exact_sum(entries)
     dual = exact_sum(np.concatenate((u, v)))
     size = float(np.abs(u).sum() + np.abs(v).sum())
-    paid, lost = float(np.abs(entries).sum()), len(cols) * cost.absolute_error(rows, cols)
+    paid, lost = float(np.abs(entries).sum()), len(cols) * cost.absolute_error(rows, cols, entries)
     lower = dual - SUM_SLACK * abs(dual) - CANCELLED * size - len(cols) * DUST
     upper = total + SUM_SLACK * abs(total) + CANCELLED * paid + lost
     if lower < 0 <= cost.range()[0]:

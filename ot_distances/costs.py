@@ -267,12 +267,9 @@ class DenseCost(_Blockwise):
     def entries(self, rows: Array, cols: Array) -> Array:
         return self._scaled(self.values[rows, cols])
 
-    def absolute_error(self, rows: Array, cols: Array) -> float:
-        if not self.shift:
-            return 0.0
-        values = self.values[rows, cols]
-        lost = (np.abs(self._scaled(values)) < VANISHING) & (values != 0)
-        return VANISHING if lost.any() else 0.0
+    def absolute_error(self, rows: Array, cols: Array, entries: Array) -> float:
+        hit = np.flatnonzero(np.abs(entries) < VANISHING) if self.shift else rows[:0]
+        return VANISHING if self.values[rows[hit], cols[hit]].any() else 0.0
 
     def least(self) -> float:
         return float(self.row_transform(np.zeros(self.shape[1])).min())
@@ -408,12 +405,12 @@ class PointCost(_Blockwise):
             METRICS[self.metric].reduce(value, self.x[:, k][rows] - self.y[:, k][cols])
         return self._finish(value, lambda places: (rows[places], cols[places]))
 
-    def absolute_error(self, rows: Array, cols: Array) -> float:
+    def absolute_error(self, rows: Array, cols: Array, entries: Array) -> float:
         """Not 0 where different points cost so little that a power of their distance has lost digits."""
         exact = self.p == 1 and METRICS[self.metric].degree == 1
         if self.rounded or exact:
             return VANISHING if self.rounded else 0.0
-        hit = np.flatnonzero(self.entries(rows, cols) < VANISHING)
+        hit = np.flatnonzero(entries < VANISHING)
         return VANISHING if self._apart(rows[hit], cols[hit]).any() else 0.0
 
     def _apart(self, rows: Array, cols: Array) -> Array:
@@ -559,10 +556,10 @@ class FunctionCost(_Blockwise):
             values[some] = self.between(self.x[near_rows], self.y[near_cols])[i, j]
         return values
 
-    def absolute_error(self, rows: Array, cols: Array) -> float:
+    def absolute_error(self, rows: Array, cols: Array, entries: Array) -> float:
         if not self.shift or self.p != 1:
             return 0.0
-        hit = np.flatnonzero(np.abs(self.entries(rows, cols)) < VANISHING)
+        hit = np.flatnonzero(np.abs(entries) < VANISHING)
         asked = FunctionCost(self.metric, self.x, self.y, 1, 0).entries(rows[hit], cols[hit])
         return VANISHING if asked.any() else 0.0
 

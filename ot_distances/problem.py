@@ -141,8 +141,10 @@ class GroundCost(Protocol):
     def least(self) -> float:
         """The least entry."""
 
-    def absolute_error(self, rows: Array, cols: Array) -> float:
-        """Of each entry, where scaling, squares or powers have brought one below the normal numbers; else 0."""
+    def absolute_error(self, rows: Array, cols: Array, entries: Array) -> float:
+        """Of the entries at these index pairs, where scaling, squares or powers have brought one below the normal
+        numbers; else 0.
+        """
 
     def row_transform(self, g: Array) -> Array:
         """The c-transform min_j C_ij - g_j, (n,), rounded down so that f_i + g_j <= C_ij in real arithmetic."""

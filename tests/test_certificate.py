@@ -257,3 +257,52 @@ def test_a_difference_rounded_by_as_much_as_it_can_be(p, share):
         cases.check_bounds_exactly(ot.solve([x], [y], p=p, method=method), truth)
     found = least_cost(np.array([x]), np.array([y]), Masses.uniform(1, 1), float(p), float(p))
     cases.check_bounds_exactly(found.bounds, truth / Fraction(found.unit) ** p)
+
+
+@pytest.mark.parametrize("n", [3, 400, 501, 3000])
+def test_sums_and_products_are_right_to_twice_the_precision(rng, n):
+    values = rng.normal(size=n) * 2.0 ** rng.integers(-30, 30, n)
+    values = rng.permutation(np.concatenate((values, -values * (1 + 2.0**-40))))
+    mass = rng.integers(2**59, 2**60, 2 * n)
+    for found, terms in (
+        (certificate.exact_sum(values), [Fraction(v) for v in values]),
+        (certificate.exact_dot(mass, values), [Fraction(v) * int(w) for v, w in zip(values, mass)]),
+    ):
+        truth = sum(terms)
+        assert abs(Fraction(found) - truth) <= abs(truth) / 2**52 + sum(map(abs, terms)) / 2**95
+
+
+def dense(rng, **options):
+    return DenseCost(rng.normal(size=(40, 30)), **options)
+
+
+def points(d, p=1.0, metric="euclidean"):
+    return lambda rng: PointCost(rng.normal(size=(40, d)), rng.normal(size=(30, d)), metric, p)
+
+
+# A cost, and the bounds on size from which other code would make its c-transform
+TRANSFORMS = {
+    "matrix": (dense, {}),
+    "compiled": (dense, {"DENSE_ENTRIES": 0}),
+    "columns": (lambda rng: DenseCost(rng.normal(size=(30, 40))).T, {"DENSE_ENTRIES": 0}),
+    "scaled": (lambda rng: DenseCost(np.ldexp(rng.normal(size=(40, 30)), 500)), {"DENSE_ENTRIES": 0}),
+    "greatest": (lambda rng: dense(rng, sign=-1.0), {"DENSE_ENTRIES": 0}),
+    "points": (points(2), {}),
+    "tree": (points(2), {"CLOUD_ENTRIES": 0}),
+    "tree of squares": (points(3, 2.0), {"CLOUD_ENTRIES": 0}),
+    "pairs in blocks": (points(12, 1.0, "cityblock"), {"CLOUD_ENTRIES": 0}),
+    "line": (points(1, 1.0, "cityblock"), {"LINE_ENTRIES": 0}),
+    "squares on a line": (points(1, 2.0, "cityblock"), {"LINE_ENTRIES": 0}),
+    "powers on a line": (points(1, 2.5, "cityblock"), {"LINE_ENTRIES": 0}),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_the_c_transform_is_rounded_down(name, rng, monkeypatch):
+    make, limits = TRANSFORMS[name]
+    for limit, value in limits.items():
+        monkeypatch.setattr(ground_costs, limit, value)
+    cost, g = make(rng), rng.normal(size=30) * 2.0 ** rng.integers(-3, 3, 30)
+    for f, row in zip(cost.row_transform(g), cost.matrix().tolist()):
+        least = min(Fraction(c) - Fraction(v) for c, v in zip(row, g))
+        assert Fraction(f) <= least <= Fraction(f) + Fraction(2) ** -40
