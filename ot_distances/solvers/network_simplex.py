@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +16,9 @@ from .matrix_side import MatrixSide
 # Beyond, arcs enter the graph as pricing finds them.
 SMALL, MOST, FEW = 2**18, 2**24, 2**6
 
-# A large problem begins with a matching of one atom in SAMPLED of the larger side; of no more pairs than it has itself.
-SAMPLED = 3
+# A large problem begins with a matching of one atom in SAMPLED of the larger side, but of no more than REPEATED times
+# the smaller one: atoms drawn over and over are equal rows, which matchings are slow at.
+SAMPLED, REPEATED = 3, 2
 
 # Nodes of a small problem moved between two chances for Ctrl-C: well below a second at any size.
 SLICE = 100_000_000
@@ -140,7 +140,8 @@ def _solve(problem: TransportProblem, matrix: Array) -> Flow:
 
 def _resampled(x: MatrixSide, y: MatrixSide) -> tuple[Array, tuple[Array, Array]]:
     """Prices of the columns, and pairs, from a matching of atoms drawn in proportion to their masses."""
-    size = min(-(-max(len(x), len(y)) // SAMPLED), math.isqrt(x.matrix.size))
+    few, many = sorted((len(x), len(y)))
+    size = min(-(-many // SAMPLED), REPEATED * few)
     rows, cols = x.drawn(size), y.drawn(size)
     sample = x.matrix[np.ix_(rows, cols)]
     matching = match(sample, check=x.watch.check)
