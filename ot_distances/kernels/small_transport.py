@@ -15,11 +15,27 @@ from .least import higher, lower
 # multiples of CAP * GRID * 2**-53 of it. A path of the tree has then room for 2**10 rows.
 CAP, GRID = 2.0**10, 2.0**12
 
-# The most violated of so many arcs of one row enters.
-BLOCK = 1024
+# The most violated of so many arcs of one row enters; so many are looked at together, as vector instructions.
+BLOCK, RUN = 1024, 64
 
 LINKS = 5  # rows of the workspace `links`
 PARENT = 0  # the first of them, which is part of the result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _least(row, there, limit):
+    """The least of row - there, if below the limit, and its place, else -1: only runs with such are read one by one."""
+    place = -1
+    for begin in range(0, len(row), RUN):
+        part, other, below = row[begin : begin + RUN], there[begin : begin + RUN], 0
+        for s in range(len(part)):
+            below += part[s] - other[s] < limit
+        if below == 0:
+            continue
+        for s in range(len(part)):
+            if part[s] - other[s] < limit:
+                limit, place = part[s] - other[s], begin + s
+    return limit, place
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -105,15 +121,13 @@ def transport(cost, planted, links, flow, potential, shift, reduced, noise, limi
         at, idle = 0, 0
         while idle < n * blocks and pivots < limit:
             i, first = at // blocks, at % blocks * BLOCK
-            least, column = 0.0, -1
-            for j in range(first, first + BLOCK if first + BLOCK < m else m):
-                h = reduced[i, j] - shift[i] - shift[n + j]
-                if h < least:
-                    least, column = h, n + j
+            row, there = reduced[i, first : first + BLOCK], shift[n + first :]
+            least, place = _least(row, there, shift[i])
             at = at + 1 if at + 1 < n * blocks else 0
             idle += 1
-            if column < 0:
+            if place < 0:
                 continue
+            least, column = least - shift[i], n + first + place
             idle, pivots = 0, pivots + 1
 
             # The cycle runs from where both paths to the root meet down to the column, over the new arc, up from the
