@@ -213,23 +213,25 @@ class DenseCost(_Blockwise):
         return DenseCost(values, self.sign, self.unit, self.shift, error=self.relative_error)
 
     @cached_property
-    def _extremes(self) -> tuple[float, float]:
-        low, high = np.inf, -np.inf
+    def _ends(self) -> tuple[float, float, bool]:
+        """The least and the greatest finite value, 0 where there is none, and whether some pair is forbidden."""
+        low, high, forbids = np.inf, -np.inf, False
         for _, part in parts(self.values):
-            least, greatest = part, part
-            if self.forbids:
-                finite = np.isfinite(part)
-                least, greatest = (np.where(finite, part, limit) for limit in (np.inf, -np.inf))
-            low, high = min(low, float(least.min())), max(high, float(greatest.max()))
-        if low > high:
-            return 0.0, 0.0
-        return (low, high) if self.sign > 0 else (-high, -low)
+            least, most = float(part.min()), float(part.max())
+            if not -np.inf < least <= most < np.inf:
+                finite, forbids = part[np.isfinite(part)], True
+                least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+            low, high = min(low, least), max(high, most)
+        return (low, high, forbids) if low <= high else (0.0, 0.0, forbids)
 
     @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        low, high, _ = self._ends
+        return (low, high) if self.sign > 0 else (-high, -low)
+
+    @property
     def forbids(self) -> bool:
-        if self.sign > 0:
-            return any(part.max() == np.inf for _, part in parts(self.values))
-        return any(part.min() == -np.inf for _, part in parts(self.values))
+        return self._ends[2]
 
     @property
     def T(self) -> DenseCost:
@@ -279,7 +281,7 @@ class DenseCost(_Blockwise):
         return math.ldexp(low, -self.shift) or min(low, 0.0), math.ldexp(high, -self.shift)  # one below 0 stays there
 
     def select(self, rows: Array, cols: Array) -> DenseCost:
-        return self._alike(self.values[np.ix_(rows, cols)])
+        return self._alike(self.values[rows[:, None], cols])
 
 
 class PointCost(_Blockwise):

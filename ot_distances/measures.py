@@ -170,7 +170,7 @@ def cost_values(array: Array, *, forbid: bool = True, sign: float = 1.0) -> Arra
         array = array.astype(np.float64)
     # The sum is finite where every entry is: one fast pass in the ordinary case.
     with np.errstate(over="ignore", invalid="ignore"):
-        if all(np.isfinite(part.sum()) for _, part in parts(array)):
+        if all(math.isfinite(part.sum()) for _, part in parts(array)):
             return array
     for start, part in parts(array):
         bad = np.isnan(part) | ((part == -np.inf) & (sign > 0))

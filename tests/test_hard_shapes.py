@@ -108,6 +108,17 @@ def test_one_long_side_asks_for_no_square_matrix(shape, rng, monkeypatch):
     assert result.gap <= 1e-9
 
 
+@pytest.mark.parametrize("shape", [(70, 4_000), (4_000, 70)])
+def test_a_long_matrix_begins_with_a_matching_of_its_short_side(shape, rng, monkeypatch):
+    sizes, match = [], solver.match
+    monkeypatch.setattr(solver, "match", lambda sample, **kwargs: sizes.append(sample.shape) or match(sample, **kwargs))
+    a, b = (rng.dirichlet(np.ones(n)) for n in shape)
+    result = ot.solve_cost(rng.integers(0, 3, shape), a, b)
+    assert sizes == [(140, 140)]
+    check_plan(result.plan, a, b)
+    assert result.gap <= 1e-9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["smooth", "noise", "discs"])
 @pytest.mark.parametrize("p", [1, 2])
