@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -400,3 +403,31 @@ def test_clouds_that_nearly_coincide_are_solved(rng, p, step, few):
     assert found.cost == pytest.approx(solve(x, y, p=p, method="assignment").cost, rel=1e-9)
     if few == 0:
         assert found.upper - found.lower <= 1e-3 * found.cost
+
+
+FORKED = """
+import os
+import threading
+import numpy as np
+from ot_distances import solve
+from ot_distances.kernels.candidates import in_parallel
+
+def found(d):
+    x, y = np.random.default_rng(d).normal(size=(2, 300, d))
+    return solve(x, y, method="multiscale").cost
+
+before = [found(d) for d in (2, 9)]
+with in_parallel.lock:  # as another thread may
+    child = os.fork()
+    if not child:
+        threading.Timer(100, os._exit, (3,)).start()
+        os._exit(0 if [found(d) for d in (2, 9)] == before else 2)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_solves_as_well():
+    """GNU's OpenMP ends it by SIGTERM, and a pool of such workers waits for ever, unless kernels run without threads."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0"], done.stderr

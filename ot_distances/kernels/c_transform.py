@@ -34,10 +34,10 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
         step = max(1, BLOCK_VALUES // len(y))
         for first in range(0, n, step):
             folded, error = rough_costs.fold(x[first : first + step], prepared, fold)
-            with candidates.PARALLEL:
-                candidates.block_candidates(
-                    x, np.arange(n), y, g, folded, error, fold, power, limits, first, best, value, found
-                )
+            candidates.in_parallel(
+                candidates.block_candidates, x, np.arange(n), y, g, folded, error, fold, power, limits, first, best,
+                value, found,
+            )  # fmt: skip
         return value[:, 0]
     grains = np.empty(0, np.intp)
     rows, order = np.empty(n, np.intp), np.empty(len(y), np.intp)
@@ -51,10 +51,10 @@ def c_transform(x: Any, y: Any, g: Any, fold: int, power: float) -> Any:
     points = np.ascontiguousarray(y.T)
     for first in range(0, n, SLICE):
         last = min(first + SLICE, n)
-        with candidates.PARALLEL:
-            candidates.tree_candidates(
-                x, everyone, y, points, g, tree, table, fold, power, limits, first, last, best, value, found
-            )
+        candidates.in_parallel(
+            candidates.tree_candidates, x, everyone, y, points, g, tree, table, fold, power, limits, first, last, best,
+            value, found,
+        )  # fmt: skip
     f = np.empty(n)
     f[rows] = value[:, 0]
     return f

@@ -5,21 +5,52 @@ evaluates it: the minimum over the tree is bit by bit the minimum over all colum
 power). A node is passed over only if the bound of its box, lowered by more than its rounding, exceeds what is known.
 """
 
+import os
 import threading
+from functools import cache
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, threading_layer
 
 from .distances import ABSOLUTES, SQUARES, fold_row
 from .kd_tree import LEAF
 
-# Held around parallel kernels: where numba has no other threading layer than its own work queue, two parallel regions
-# at one time, as of a batch solved in threads, would abort the process.
-PARALLEL = threading.Lock()
-
 GROUP = 16  # rows that search together
 RUN = 64  # columns looked at together, where all pairs are visited
 CHUNK = 128  # rows in a work item: fixed, so that answers do not depend on the number of threads
+
+
+class Region:
+    """Calls parallel kernels, one at a time and where they may run.
+
+    Where numba has no other threading layer than its own work queue, two of them at one time, as of a batch solved in
+    threads, would abort the process. And GNU's OpenMP kills a process that was forked from one in which its threads
+    ran, such as a worker of multiprocessing: there the kernels are compiled once more, without threads.
+    """
+
+    def __init__(self):
+        self.launched = 0  # the process in which threads ran first
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self):
+        """Another thread may have held the lock when the process was forked."""
+        self.lock = threading.Lock()
+
+    def __call__(self, kernel, *arguments):
+        with self.lock:
+            self.launched = self.launched or os.getpid()
+            alone = self.launched != os.getpid() and threading_layer() == "omp"
+            (_without_threads(kernel) if alone else kernel)(*arguments)
+
+
+@cache
+def _without_threads(kernel):
+    return njit(nogil=True, error_model="numpy")(kernel.py_func)  # a cache on disk would hold one of the two
+
+
+in_parallel = Region()
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads, njit, prange
 
-from .candidates import PARALLEL
+from .candidates import in_parallel
 from .distances import SQUARES, fold_row
 
 # Products of up to FEW_TERMS terms are made in pieces of ROWS rows and of PIECE multiplications, so small that BLAS
@@ -40,8 +40,7 @@ def fold(x: Any, prepared: Any, kind: int) -> Any:
         return _product(rows, points), (d + 10) * 2.0**-23 * (length + reach) ** 2 + 8 * d * rounding * (length + reach)
     rough = away.astype(np.float32)
     folded = np.empty((len(x), points.shape[1]), np.float32)
-    with PARALLEL:
-        _fold(rough, points, kind, folded)
+    in_parallel(_fold, rough, points, kind, folded)
     return folded, (d + 10) * 2.0**-23 * np.sqrt(d) * (length + reach) + 8 * d * rounding
 
 
@@ -50,8 +49,7 @@ def _product(rows: Any, columns: Any) -> Any:
     if rows.shape[1] > FEW_TERMS or get_num_threads() == 1:
         return rows @ columns.T
     product = np.empty((len(rows), len(columns)), np.float32)
-    with PARALLEL:
-        _multiply(rows, columns, PIECE // (ROWS * rows.shape[1]), product)
+    in_parallel(_multiply, rows, columns, PIECE // (ROWS * rows.shape[1]), product)
     return product
 
 

@@ -104,8 +104,7 @@ class Cloud:
         from ..kernels import candidates as kernel
 
         out = np.empty(len(heads))
-        with kernel.PARALLEL:
-            kernel.arc_costs(x, self.points, indptr, heads, self.fold, self.power, out)
+        kernel.in_parallel(kernel.arc_costs, x, self.points, indptr, heads, self.fold, self.power, out)
         return out
 
     def nearest(self, x: Array, g: Array, size: int, rows: Array | None = None, limits: Array | None = None) -> Nearest:
@@ -131,11 +130,10 @@ class Cloud:
         for first in range(0, len(rows), SLICE):
             self.watch.check()
             last = min(first + SLICE, len(rows))
-            with candidates.PARALLEL:
-                candidates.tree_candidates(
-                    x, rows, self.points, self._by_coordinate, g, self.tree, table, self.fold, self.power, limits,
-                    first, last, out.best, out.value, out.found,
-                )  # fmt: skip
+            candidates.in_parallel(
+                candidates.tree_candidates, x, rows, self.points, self._by_coordinate, g, self.tree, table, self.fold,
+                self.power, limits, first, last, out.best, out.value, out.found,
+            )  # fmt: skip
 
     @cached_property
     def _rough(self) -> Any:
@@ -152,11 +150,10 @@ class Cloud:
             self.watch.check()
             folded, error = rough_costs.fold(x[rows[first : first + step]], self._rough, self.fold)
             self.watch.holds(folded, *self._rough, out.best, out.value)
-            with candidates.PARALLEL:
-                candidates.block_candidates(
-                    x, rows, self.points, g, folded, error, self.fold, self.power, limits, first, out.best, out.value,
-                    out.found,
-                )  # fmt: skip
+            candidates.in_parallel(
+                candidates.block_candidates, x, rows, self.points, g, folded, error, self.fold, self.power, limits,
+                first, out.best, out.value, out.found,
+            )  # fmt: skip
 
     def transform(self, x: Array, g: Array) -> Array:
         return self.nearest(x, g, 1).value[:, 0]
