@@ -428,6 +428,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_solves_as_well():
-    """GNU's OpenMP ends it by SIGTERM, and a pool of such workers waits for ever, unless kernels run without threads."""
+    """GNU's OpenMP ends it by SIGTERM, and a pool of such workers waits, unless kernels run without threads."""
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0"], done.stderr

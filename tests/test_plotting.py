@@ -493,6 +493,15 @@ def test_points_without_mass_are_no_trouble(d: int, rng: np.random.Generator) ->
     drawn(plot_plan(transport(plan, rng.normal(size=(3, d)), rng.normal(size=(2, d)))))
 
 
+@pytest.mark.parametrize("projection", ["3d", "polar"])
+def test_axes_that_a_picture_cannot_be_drawn_on_are_refused(projection: str, rng: np.random.Generator) -> None:
+    """Before anything is drawn: matplotlib fails when the figure is saved, with a word on arrows in space."""
+    plane, line = (solve(*rng.normal(size=(2, 5, d))) for d in (2, 1))
+    for draw in (plane.plot, line.plot, lambda ax: plot_displacement(line, ax), lambda ax: plot_potentials(line, ax)):
+        with pytest.raises(ValueError, match=f"`ax` must be flat .*, but its projection is .{projection}"):
+            draw(plt.figure().add_subplot(projection=projection))
+
+
 @pytest.mark.parametrize("d", [0, 1, 2, 3])
 def test_the_callers_axes_are_drawn_on_and_kept(d: int, rng: np.random.Generator) -> None:
     figure, ax = plt.subplots()

@@ -94,7 +94,7 @@ def plot_embedding(
                 f"`{name}` must have one entry for each of the {len(points)} distributions, but it has {len(labels)}. "
                 "Pass one each."
             )
-    with look(ax, SQUARE) as ax:
+    with look(ax, SQUARE, space=True) as ax:
         of = np.array([""] * len(points) if groups is None else [str(group) for group in groups])
         for k, group in enumerate(dict.fromkeys(of)):
             colour, mark = GROUPS[k % len(GROUPS)]

@@ -41,19 +41,21 @@ POSITION = "position (unit of the points)"
 
 
 @contextmanager
-def look(ax: Any, size: tuple[float, float], projection: str | None = None) -> Iterator[Any]:
-    """The caller's Axes as it is, or a new one in the look of this page."""
+def look(ax: Any, size: tuple[float, float], *, space: bool = False) -> Iterator[Any]:
+    """The caller's Axes as it is, in `space` also a three-dimensional one, or a new one in the look of this page."""
     pyplot = require("matplotlib.pyplot", "plotting")
     if ax is not None:
         if not isinstance(ax, require("matplotlib.axes", "plotting").Axes):
             raise TypeError(f"`ax` must be an Axes, but it is {ax!r}. Leave it out for a new one.")
+        if ax.name == "polar" or (ax.name == "3d" and not space):
+            raise ValueError(f"`ax` must be flat for this picture, but its projection is {ax.name!r}. Leave it out.")
         yield ax
         return
     # The first figure of a session sets up its backend, which must not be undone with the look: a notebook would then
     # show no later figure.
     figure = pyplot.figure(figsize=size, dpi=LOOK["figure.dpi"], layout="constrained")
     with pyplot.rc_context(LOOK):
-        yield figure.add_subplot(projection=projection)
+        yield figure.add_subplot()
 
 
 def ink() -> Any:

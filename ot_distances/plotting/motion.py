@@ -106,7 +106,7 @@ def plot_displacement(transport: Transport, ax: Any = None, *, times: Sequence[f
     in_line_or_plane(transport, "a picture of their way")
     moments = [displacement(transport, t) for t in times]
     line = dimension_of(transport) == 1
-    with look(ax, COLUMN if line else SQUARE) as ax:
+    with look(ax, COLUMN if line else SQUARE, space=not line) as ax:
         (_draw_ridges if line else _draw_clouds)(ax, times, moments)
     return ax
 
@@ -166,7 +166,7 @@ def animate_displacement(transport: Transport, ax: Any = None, *, frames: int = 
     there = [(1 - math.cos(math.pi * k / (frames - 1))) / 2 for k in range(frames)]
     times = [*there, *there[-2:0:-1]]
     line = dimension_of(transport) == 1
-    with look(ax, COLUMN if line else SQUARE) as ax:
+    with look(ax, COLUMN if line else SQUARE, space=not line) as ax:
         draw = _moving_histogram(ax, transport) if line else _moving_cloud(ax, transport)
         draw(0.0)
     from matplotlib.animation import FuncAnimation

@@ -53,7 +53,7 @@ def plot_potentials(transport: Transport, ax: Any = None) -> Any:
     """
     points = in_line_or_plane(transport, "a picture of potentials")
     line = dimension_of(transport) == 1
-    with look(ax, COLUMN if line else SQUARE) as ax:
+    with look(ax, COLUMN if line else SQUARE, space=not line) as ax:
         if line:
             _draw_curves(ax, transport, *points)
         else:
