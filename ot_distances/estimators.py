@@ -18,9 +18,6 @@ LEVEL = 0.95
 FOLDS = 5
 BLOCK = 1024
 
-# Neighbours at the distance of the last one count among those within it, rounding or not.
-ROUNDING = 1.0 + 1e-12
-
 # Two samples are one where more than FEW different points, and ALIKE of all, occur as often in both: laws with atoms
 # produce that by chance where these are few. They share points where chance would with a probability below CHANCE.
 FEW, ALIKE = 10, 0.9
@@ -65,7 +62,8 @@ _PARAMETERS = """
     Jensen-Shannon by "knn", to second order; total variation is still too small by it, in the mean.
 
     - "knn": distances to the k-th neighbour in both samples (Wang, Kulkarni and Verdu, IEEE Trans. Inf. Theory 55,
-      2009). Where more than k points coincide they are counted instead, so that discrete and rounded data are welcome.
+      2009). Where more than k points coincide those at that place are counted instead: discrete and rounded data are
+      welcome.
       O((n + m) log(n + m)) in few dimensions.
     - "histogram": counts in cells between quantiles of both samples together, half a point added to each.
     - "kde": Gaussian kernels with Scott's bandwidth. O((n + m)^2).
@@ -236,17 +234,18 @@ def _knn(x: Array, y: Array, k: int, rng: np.random.Generator) -> Logs:
 
         The log of the number of points of a law in a ball has so much variance as its density there is constant.
         """
-        from scipy.special import digamma, polygamma
+        from scipy.special import polygamma
 
         mine, theirs = _last(own, points, k + 1), _last(other, points, k)
         found, noise = np.empty(len(points)), np.full(len(points), 2 * polygamma(1, k))
         apart = (mine > 0) & (theirs > 0)
         found[apart] = points.shape[1] * (np.log(theirs[apart]) - np.log(mine[apart]))
-        where = points[~apart]  # more than k points coincide
-        reach = np.maximum(mine, theirs)[~apart] * ROUNDING
-        mine, theirs = (tree.query_ball_point(where, reach, return_length=True) for tree in (own, other))
-        found[~apart] = digamma(mine - 1) - digamma(theirs)
-        noise[~apart] = polygamma(1, mine - 1) + polygamma(1, theirs)
+        # An atom, at which more than k points of one sample coincide: half a point more than the counts there, the
+        # point itself left out, has the log of what they are in the mean but for the second order.
+        here = points[~apart]
+        mine, theirs = (tree.query_ball_point(here, 0.0, return_length=True) for tree in (own, other))
+        found[~apart] = np.log((mine - 0.5) / (theirs + 0.5))
+        noise[~apart] = 1 / (mine - 0.5) + 1 / (theirs + 0.5)
         return found + math.log(other.n / (own.n - 1)), noise
 
     (at_x, noise_x), (at_y, noise_y) = logs(x, tree_x, tree_y), logs(y, tree_y, tree_x)

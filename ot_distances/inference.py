@@ -226,10 +226,18 @@ def confidence_interval(
     again = _in_threads(many, draw, n, n + m, count, rng, n_jobs, progress, "resamples")
     # So many relabellings, all of them closer, are what a test at this level needs to tell the laws apart.
     null = _relabelled(many, n, n + m, min(count, math.ceil(level / (1 - level))), rng, n_jobs)
+    if not 0 <= min(value, again.min()) <= max(value, again.max()) < math.inf:  # of a function
+        odd = next(one for one in (value, *again.tolist()) if not 0 <= one < math.inf)
+        raise ValueError(
+            f"`distance` must be a function that is never negative or infinite, but it returned {odd:.6g}. For a "
+            "difference with a sign take scipy.stats.bootstrap."
+        )
     low, high = _reaches(again, value, float(level), min(n, m))
     interval = (0.0 if _as_large(null, value) else max(0.0, value - low), value + high)
     name = distance if isinstance(distance, str) else "a function"
-    return Estimate(value, float(again.std(ddof=1)), interval, float(level), f"basic bootstrap of {name}")
+    unit = 2.0 ** (math.frexp(float(again.max()))[1] - 1)  # squares of large distances would overflow
+    stderr = float((again / unit).std(ddof=1)) * unit
+    return Estimate(value, stderr, interval, float(level), f"basic bootstrap of {name}")
 
 
 def _reaches(again: Array, value: float, level: float, size: int) -> tuple[float, float]:

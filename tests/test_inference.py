@@ -189,3 +189,15 @@ def test_the_interval_holds_the_value(rng, name):
 def test_a_statistic_that_is_no_number_is_refused(rng, returned):
     with pytest.raises(ValueError, match=r"^`statistic` must be a function that returns numbers, but it returned "):
         two_sample_test([1.0, 2.0], [3.0], statistic=lambda x, y: returned, n_permutations=9)
+
+
+@pytest.mark.parametrize("returned", [-1.0, np.inf])
+def test_an_interval_is_one_of_a_distance(rng, returned):
+    with pytest.raises(ValueError, match=f"must be a function that is never .*, but it returned {returned:g}"):
+        confidence_interval(rng.normal(size=5), rng.normal(size=6), distance=lambda x, y: returned)
+
+
+def test_the_spread_of_large_distances_does_not_overflow():
+    x, y = np.random.default_rng(0).normal(size=(2, 20))
+    far, near = (confidence_interval(unit * x, unit * y, seed=0) for unit in (2.0**1000, 1.0))
+    assert far.stderr == near.stderr * 2.0**1000
