@@ -93,9 +93,9 @@ def sliced_wasserstein(
     # Atoms of no mass move nothing, and the line solver counts on masses above 0.
     rows, cols = np.flatnonzero(problem.row_mass), np.flatnonzero(problem.col_mass)
     problem, points = problem.between(rows, cols), points.select(rows, cols)
-    scale = 2.0**points.exponent
+    scale = 2.0**points.exponent * problem.mass ** (1 / p)
     masses = Masses.of(problem.row_mass, problem.col_mass, problem.total, problem.exact_masses)
-    distance = partial(_line_distance, masses, problem.mass, p)
+    distance = partial(_line_distance, masses, p)
     if x.shape[1] == 1:
         value = distance(points.x[:, 0], points.y[:, 0]) * scale
         return Estimate(value, 0.0, (value, value), 1.0, "exact: one dimension")
@@ -106,10 +106,10 @@ def sliced_wasserstein(
     return _rooted((distances / longest) ** p, p, longest * scale)
 
 
-def _line_distance(masses: Masses, mass: float, p: float, x: Array, y: Array) -> float:
-    """W_p between two projections."""
+def _line_distance(masses: Masses, p: float, x: Array, y: Array) -> float:
+    """W_p between two projections, of mass 1."""
     least = least_cost(x, y, masses, p, p)
-    return float((least.mean * mass) ** (1 / p) * least.unit)
+    return float(least.mean ** (1 / p) * least.unit)
 
 
 def _rooted(costs: Array, p: float, scale: float) -> Estimate:

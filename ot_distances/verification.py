@@ -89,7 +89,7 @@ def verify(
     if solved is not None:
         primal, dual = (solved.upper, dual) if plan is None else (primal, solved.lower)
     low, high = problem.cost.range()
-    rounding = unscale(UNIT_ROUNDOFF * problem.mass * (high - low), problem.cost.exponent)
+    rounding = unscale(UNIT_ROUNDOFF * (high - low), problem.cost.exponent, 0, problem.mass)
     scale = max(abs(primal), abs(dual), POTENTIAL_SHARE * size, SLACK_SHARE * rounding)
     gap = 0.0 if scale == 0 else (primal - dual) / scale if scale < math.inf else math.inf
     violation = violation * problem.mass / scale if violation > 0 < scale else violation
@@ -172,7 +172,7 @@ def _judge_plan(problem: TransportProblem, entries: tuple[Array, Array, Array]) 
 
 def _judge_potentials(problem: TransportProblem, f: Array | None, g: Array | None) -> tuple[float, float, float]:
     """The value of potentials, lowered where infeasible; their largest violation as given; their mass-weighted size."""
-    exponent = problem.cost.exponent
+    exponent, total = problem.cost.exponent, problem.total
     f, g = (None if given is None else unscale_array(given, -exponent) for given in (f, g))
     violation = 0.0
     if g is None and f is not None:
@@ -183,8 +183,9 @@ def _judge_potentials(problem: TransportProblem, f: Array | None, g: Array | Non
     if f is not None:
         violation = max(0.0, float((f - feasible).max()))
         feasible = np.minimum(f, feasible)
-    f, unit = feasible, problem.mass / problem.total
-    dual = (exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)) * unit
-    shift = float(problem.row_mass @ f - problem.col_mass @ g) / (2 * problem.total)
-    size = float(problem.row_mass @ np.abs(f - shift) + problem.col_mass @ np.abs(g + shift)) * unit
-    return unscale(dual, exponent), unscale(violation, exponent), unscale(size, exponent)
+    f = feasible
+    dual = exact_dot(problem.row_mass, f) + exact_dot(problem.col_mass, g)
+    shift = float(problem.row_mass @ f - problem.col_mass @ g) / (2 * total)
+    size = float(problem.row_mass @ np.abs(f - shift) + problem.col_mass @ np.abs(g + shift))
+    dual, size = (unscale(sum_ / total, exponent, 0, problem.mass) for sum_ in (dual, size))
+    return dual, unscale(violation, exponent), size

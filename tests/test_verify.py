@@ -216,3 +216,9 @@ def test_a_float32_plan_passes_only_if_the_tolerance_is_its_own(problem):
     verdict = ot.verify(cost, a, b, plan=right.plan.toarray().astype(np.float32))
     # its marginals are off by a float32 rounding, and the number says so
     assert 1e-10 < verdict.marginal_error < 1e-6
+
+
+def test_masses_below_the_normal_numbers_are_judged(problem):
+    cost, a, b, right = problem
+    verdict = ot.verify(cost, a * 1e-310, b * 1e-310, plan=right.plan * 1e-310, f=right.f, g=right.g)
+    assert verdict.optimal and verdict.dual == pytest.approx(right.cost * 1e-310, rel=1e-11)
