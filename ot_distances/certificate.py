@@ -122,7 +122,8 @@ def _split(a: Array) -> tuple[Array, Array]:
 
 def bound(problem: TransportProblem, flow: Flow, costs: Array, sums: Sums) -> Bounds:
     """Bounds, for a total mass of 1, from an integer plan that pays these costs and a feasible pair of potentials."""
-    dual, cost, size, paid, largest = (*(part / problem.total for part in sums[:4]), sums.largest)
+    total, largest = problem.total, sums.largest
+    dual, cost, size, paid = sums.dual / total, sums.cost / total, sums.size / total, sums.paid / total
     relative = problem.cost.relative_error * 1.01 + BOUND_ROUNDINGS * UNIT_ROUNDOFF
     below, above = _mass_slack(problem, flow, costs, largest)
     if above > AGREED * abs(cost) and _spans(problem, flow):
@@ -294,12 +295,12 @@ def _first_flow(problem: TransportProblem) -> Flow:
 
 def _proven(problem: TransportProblem, flow: Flow) -> tuple[Array, Array, float, Bounds]:
     """Feasible potentials, the cost of the plan and the bounds that both give, in units of `problem.cost`."""
-    costs = problem.cost.entries(flow.rows, flow.cols)
+    matrix = problem.cost.held
+    costs = problem.cost.entries(flow.rows, flow.cols) if matrix is None else matrix[flow.rows, flow.cols]
     if problem.power == math.inf:
         f, g, cost, bounds = _bottleneck(problem, flow, costs)
         fits = _fits(problem, flow)
     else:
-        matrix = problem.cost.held
         if matrix is not None and matrix.size <= DENSE_ENTRIES:
             f, g, sums, fits = _at_once(problem, flow, costs, matrix)
         else:

@@ -270,7 +270,9 @@ class DenseCost(_Blockwise):
         return self._scaled(self.values[rows, cols])
 
     def absolute_error(self, rows: Array, cols: Array, entries: Array) -> float:
-        hit = np.flatnonzero(np.abs(entries) < VANISHING) if self.shift else rows[:0]
+        if not self.shift:
+            return 0.0
+        hit = np.flatnonzero(np.abs(entries) < VANISHING)
         return VANISHING if self.values[rows[hit], cols[hit]].any() else 0.0
 
     def least(self) -> float:
@@ -413,7 +415,7 @@ class PointCost(_Blockwise):
         if self.rounded or exact:
             return VANISHING if self.rounded else 0.0
         hit = np.flatnonzero(entries < VANISHING)
-        return VANISHING if self._apart(rows[hit], cols[hit]).any() else 0.0
+        return VANISHING if len(hit) and self._apart(rows[hit], cols[hit]).any() else 0.0
 
     def _apart(self, rows: Array, cols: Array) -> Array:
         """Which of the pairs are of different points."""

@@ -258,6 +258,10 @@ def test_a_difference_rounded_by_as_much_as_it_can_be(p, share):
     truth = (Fraction(x) - Fraction(y)) ** p
     for method in ("1d", "network_simplex", "multiscale"):
         cases.check_bounds_exactly(ot.solve([x], [y], p=p, method=method), truth)
+    for metric in ("chebyshev", "cityblock"):  # in the plane: there, the other coordinate counts by half, or not at all
+        off = 0.5 * (metric == "chebyshev")
+        found = ot.solve([[x, 0], [0, 1]], [[y, off], [0, 1]], [1, 1], [1, 1], p=p, metric=metric)
+        cases.check_bounds_exactly(found, truth)
     found = least_cost(np.array([x]), np.array([y]), Masses.uniform(1, 1), float(p), float(p))
     cases.check_bounds_exactly(found.bounds, truth / Fraction(found.unit) ** p)
 
