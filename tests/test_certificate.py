@@ -314,3 +314,29 @@ def test_the_c_transform_is_rounded_down(name, rng, monkeypatch):
     for f, row in zip(cost.row_transform(g), cost.matrix().tolist()):
         least = min(Fraction(c) - Fraction(v) for c, v in zip(row, g))
         assert Fraction(f) <= least <= Fraction(f) + Fraction(2) ** -40
+
+
+def check_feasible(f, g, costs):
+    sums = [[Fraction(u) + Fraction(v) for v in g] for u in f]
+    assert all(s <= Fraction(c) for row, prices in zip(sums, costs.tolist()) for s, c in zip(row, prices))
+
+
+@pytest.mark.parametrize("limit", [ground_costs.DENSE_ENTRIES, 0])
+def test_potentials_are_feasible_to_the_last_digit(rng, monkeypatch, limit):
+    monkeypatch.setattr(certificate, "DENSE_ENTRIES", limit)
+    costs, a, b = rng.normal(size=(20, 30)), rng.random(20), rng.random(30)
+    a[:3], b[:10] = 0, 0  # whose potentials come from those of the others
+    found = ot.solve_cost(costs, a / a.sum(), b / b.sum())
+    check_feasible(found.f, found.g, costs)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (15, 30), (30, 15), (40, 40), (30, 60)])
+def test_duals_of_a_matching_are_feasible_to_the_last_digit(rng, shape):
+    costs = rng.normal(size=shape)
+    found, greatest = ot.linear_assignment(costs), ot.linear_assignment(costs, maximize=True)
+    check_feasible(found.u, found.v, costs)
+    check_feasible(-greatest.u, -greatest.v, -costs)
+    batch = ot.linear_assignment(np.stack((costs, 3 * costs)))
+    check_feasible(batch.u[1], batch.v[1], 3 * costs)
+    scaled = ot.linear_assignment(costs * 2.0**500)
+    check_feasible(scaled.u, scaled.v, costs * 2.0**500)
