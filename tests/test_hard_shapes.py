@@ -11,6 +11,8 @@ import ot_distances as ot
 import ot_distances.solvers.network_simplex as solver
 from benchmarks import families
 from ot_distances.kernels import network_simplex, small_transport
+from ot_distances.problem import Watch
+from ot_distances.solvers.matrix_side import MatrixSide
 
 # A pivot or two for each arc that there is would be a price war.
 MOST_PIVOTS = 60
@@ -117,6 +119,19 @@ def test_a_long_matrix_begins_with_a_matching_of_its_short_side(shape, rng, monk
     assert sizes == [(140, 140)]
     check_plan(result.plan, a, b)
     assert result.gap <= 1e-9
+
+
+def test_atoms_are_drawn_in_proportion_to_their_masses(rng):
+    mass = rng.integers(1, 1000, 400)
+    drawn = MatrixSide(np.zeros((400, 1)), mass, Watch(), columns=False).drawn(100)
+    assert np.abs(np.bincount(drawn, minlength=400) - 100 * mass / mass.sum()).max() <= 1
+
+
+def test_where_one_atom_holds_nearly_all_mass_others_are_drawn_as_well():
+    mass = np.ones(400, np.int64)
+    mass[7] = 10**15
+    drawn = MatrixSide(np.zeros((400, 1)), mass, Watch(), columns=False).drawn(100)
+    assert (drawn == 7).sum() == 75 and len(set(drawn)) == 26
 
 
 @pytest.mark.slow

@@ -12,6 +12,9 @@ from .cloud import Nearest
 # Entries read between two looks at the clock.
 SLICE = 100_000_000
 
+# Atoms with less than this part of the mass of the others would hardly be drawn in proportion to it.
+LITTLE = 1 / 16
+
 
 @dataclass(frozen=True)
 class MatrixSide:
@@ -61,6 +64,12 @@ class MatrixSide:
         return self.nearest(others, prices, 1).value[:, 0]
 
     def drawn(self, size: int) -> Array:
-        """So many of these, drawn systematically in proportion to their masses."""
-        ends = np.cumsum(self.mass)
-        return np.searchsorted(ends, (np.arange(size) * 2 + 1) * (ends[-1] // (2 * size)), side="right")
+        """So many of these, drawn systematically in proportion to their masses; but where a few hold nearly all of it,
+        a quarter are drawn from the others, whose prices matter as well."""
+        mass = self.mass.astype(np.float64)
+        heavy = mass * size > mass.sum()  # drawn for certain
+        most, rest = mass[heavy].sum(), mass[~heavy].sum()
+        if 0 < rest < LITTLE * most:
+            mass[heavy] *= 3 * rest / most
+        ends = np.cumsum(mass)
+        return np.searchsorted(ends, (np.arange(size) + 0.5) * (ends[-1] / size), side="right")
