@@ -59,7 +59,8 @@ _PARAMETERS = """
     -----
     The standard error is that of the sample mean of the influence function; it does not know of the bias, which for all
     four methods falls slowly with n in many dimensions. What the noise of few neighbours adds to it is taken out of
-    Jensen-Shannon by "knn", to second order; total variation is still too small by it, in the mean.
+    Jensen-Shannon by "knn", to second order; total variation is still too small by it, in the mean, and
+    between laws that hardly differ its standard error is a quarter too small, as points judge each other.
 
     - "knn": distances to the k-th neighbour in both samples (Wang, Kulkarni and Verdu, IEEE Trans. Inf. Theory 55,
       2009). Where more than k points coincide those at that place are counted instead: discrete and rounded data are

@@ -15,6 +15,9 @@ from .problem import Array, Transport, sum_of_weights
 # Relative difference of the two total masses that is taken for rounding: sums of float32 weights, or of decimals.
 MASS_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 1e-2}
 
+# What torch says of tensors without numbers: those of torch.func and torch.vmap, and those on the device "meta".
+NO_NUMBERS = "storage", "meta tensor"
+
 # The larger side's masses add up to at most 2**MASS_BITS, so that sums and differences of flows stay inside int64.
 MASS_BITS = 60
 
@@ -34,7 +37,9 @@ def real_array(value: Any, name: str) -> Array:
         said = str(error).rstrip(".")
         fact = "its rows are of unequal length" if "inhomogeneous" in said else f"it cannot be read: {said}"
         raise TypeError(f"`{name}` must be an array of numbers, but {fact}. Pass rows of equal length.") from error
-    except RuntimeError as error:  # torch's, of a tensor without numbers: one of torch.func, of torch.vmap, of "meta"
+    except RuntimeError as error:
+        if not any(word in str(error) for word in NO_NUMBERS):
+            raise
         raise TypeError(
             f"`{name}` must be a tensor that holds numbers, but torch says: {str(error).rstrip('.!')}. Outside of "
             "torch.func take a batch, (B, n, d), for vmap, and torch.autograd.grad for grad."

@@ -374,6 +374,8 @@ def test_large_exact_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> N
         ("net", "cnn", "`net` must be one of 'mlp', 'dcgan', but it is 'cnn'"),
         ("optimizer", "lion", "`optimizer` must be one of None, 'adam', 'rmsprop', 'sgd', but it is 'lion'"),
         ("terms", {"style": 1.0}, "`terms` must be one of 'code', 'cycle', 'orthogonal', but it is 'style'"),
+        ("terms", {"code": math.nan}, "`terms` must have positive and finite weights, but that of 'code' is nan"),
+        ("terms", {"cycle": -1.0}, "`terms` must have positive and finite weights, but that of 'cycle' is -1"),
         ("batch", 0, "`batch` must be at least 1, but it is 0"),
         ("depth", -1, "`depth` must be at least 0, but it is -1"),
         ("seed", -1, "`seed` must be at least 0, but it is -1"),

@@ -111,8 +111,10 @@ class RunConfig:
         object.__setattr__(self, "shape", self.shape and tuple(self.shape))
         for name, known in CHOICES.items():
             one_of(getattr(self, name), name, known)
-        for name in self.terms:
+        for name, weight in self.terms.items():
             one_of(name, "terms", TERMS)
+            if not 0 < weight < math.inf:
+                raise ValueError(f"`terms` must have positive and finite weights, but that of {name!r} is {weight}.")
         for name, least in LEAST.items():
             value = getattr(self, name)
             if value is None and name in ("size", "latent_dim"):
