@@ -61,12 +61,12 @@ def _below(a):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def dot(mass, values):
-    """The sum of mass * value as if in more than twice the precision, for int64 masses.
+    """The sum of mass * value as if in twice the precision, for int64 masses.
 
-    Products are split exactly (Dekker, Numerische Mathematik 1971), what a sum loses is added up apart, twice (Ogita,
-    Rump & Oishi, SIAM J. Sci. Comput. 2005).
+    Products are split exactly (Dekker, Numerische Mathematik 1971), what a sum loses is added up apart (Ogita, Rump &
+    Oishi, SIAM J. Sci. Comput. 2005).
     """
-    total, rest, last = 0.0, 0.0, 0.0
+    total, rest = 0.0, 0.0
     for k in range(values.shape[0]):
         high, value = np.float64(mass[k]), values[k]
         low = np.float64(mass[k] - np.int64(high))
@@ -80,8 +80,5 @@ def dot(mass, values):
         for term in (product, error, low * value):
             old, total = total, total + term
             back = total - old
-            lost = (old - (total - back)) + (term - back)
-            old, rest = rest, rest + lost
-            back = rest - old
-            last += (old - (rest - back)) + (lost - back)
-    return total + (rest + last)
+            rest += (old - (total - back)) + (term - back)
+    return total + rest
