@@ -55,8 +55,8 @@ def prove(cost, rows, cols, mass, paid, row_mass, col_mass, total, f, g, left, s
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _below(a):
-    """Below a difference that was rounded to `a`; 0 is exact. Where all pairs are forbidden any number will do."""
-    return a - (abs(a) * 2.0**-52 + 2.0**-1074) if 0 != a < np.inf else 0.0
+    """Below a difference rounded to `a`; 0, or no normal number, is exact. Where no pair is allowed any number will do."""
+    return a - abs(a) * 2.0**-52 if a < np.inf else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
