@@ -52,6 +52,13 @@ def test_sums_that_cancel_beyond_twice_the_precision(levels, sign):
     cases.check_bounds_exactly(ot.linear_assignment(scaled), truth * 2**400)
 
 
+def test_what_sums_lose_is_rounded_in_its_turn(rng):
+    for _ in range(20):
+        lost = rng.random(60) * 2.0**-54
+        paid = np.array([1, *lost, -1, -math.fsum(lost)])
+        cases.check_bounds_exactly(ot.linear_assignment(holding(paid)), sum(map(Fraction, paid)))
+
+
 @pytest.mark.parametrize("costs", [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_masses_all_rounded_the_same_way_and_their_sum_too(costs, sign):

@@ -55,7 +55,7 @@ def prove(cost, rows, cols, mass, paid, row_mass, col_mass, total, f, g, left, s
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _below(a):
-    """Below a difference rounded to `a`; 0, or no normal number, is exact. Where no pair is allowed any number will do."""
+    """Below a difference rounded to `a`; 0, or no normal number, is exact. Where no pair is allowed any number does."""
     return a - abs(a) * 2.0**-52 if a < np.inf else 0.0
 
 
