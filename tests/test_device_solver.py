@@ -575,6 +575,8 @@ def tensors(backend, monkeypatch):
     """CUDA tensors, or tensors of the host that claim to be such."""
     torch = pytest.importorskip("torch")
     if isinstance(backend, Cuda):
+        if not torch.cuda.is_available():
+            pytest.skip("this torch has no CUDA")
         return lambda array: torch.as_tensor(array, device="cuda")
 
     class Claiming(torch.Tensor):
