@@ -613,16 +613,17 @@ def test_the_proof_in_one_call_is_that_in_steps(rng, monkeypatch, hole):
         cost = np.abs(cost) * 1e-310
     problem = transport_problem(DenseCost(cost, shift=0), a / a.sum(), b / b.sum())
     flow, _ = find_flow(problem)
+    paid = cost[flow.rows, flow.cols]
     for wrong in (flow, dataclasses.replace(flow, mass=flow.mass + 1)):
-        f, g, sums, fits = certificate._at_once(problem, wrong, cost)
-        *_, told, fitting = certificate._step_by_step(problem, wrong)
+        f, g, sums, fits = certificate._at_once(problem, wrong, paid, cost)
+        *_, told, fitting = certificate._step_by_step(problem, wrong, paid)
         assert fits == fitting == (wrong is flow)
         np.testing.assert_allclose(sums, told, rtol=1e-14, atol=5e-310 * problem.total)
         for i, j in np.argwhere(np.isfinite(cost)):
             assert Fraction(f[i]) + Fraction(g[j]) <= Fraction(cost[i, j])
     beside = dataclasses.replace(flow, rows=flow.rows + 1)
     with pytest.raises(IndexError):
-        certificate._at_once(problem, beside, cost)
+        certificate._proven(problem, beside)
 
 
 def test_plan_and_potentials_are_made_once_when_asked_for(rng):
