@@ -121,10 +121,13 @@ def test_a_long_matrix_begins_with_a_matching_of_its_short_side(shape, rng, monk
     assert result.gap <= 1e-9
 
 
-def test_atoms_are_drawn_in_proportion_to_their_masses(rng):
-    mass = rng.integers(1, 1000, 400)
-    drawn = MatrixSide(np.zeros((400, 1)), mass, Watch(), columns=False).drawn(100)
-    assert np.abs(np.bincount(drawn, minlength=400) - 100 * mass / mass.sum()).max() <= 1
+@pytest.mark.parametrize("size", [100, 800])
+@pytest.mark.parametrize("least", [1, 900])
+def test_atoms_are_drawn_in_proportion_to_their_masses(size, least, rng):
+    mass = rng.integers(900, 1100, 400)
+    mass[:10] = least
+    drawn = MatrixSide(np.zeros((400, 1)), mass, Watch(), columns=False).drawn(size)
+    assert np.abs(np.bincount(drawn, minlength=400) - size * mass / mass.sum()).max() <= 1
 
 
 def test_where_one_atom_holds_nearly_all_mass_others_are_drawn_as_well():

@@ -12,8 +12,9 @@ from .cloud import Nearest
 # Entries read between two looks at the clock.
 SLICE = 100_000_000
 
-# Atoms with less than this part of the mass of the others would hardly be drawn in proportion to it.
-LITTLE = 1 / 16
+# Atoms of more than HEAVY times the mean mass leave the others out of a sample where these hold less than the part
+# LITTLE of theirs.
+HEAVY, LITTLE = 3, 1 / 16
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class MatrixSide:
         """So many of these, drawn systematically in proportion to their masses; but where a few hold nearly all of it,
         a quarter are drawn from the others, whose prices matter as well."""
         mass = self.mass.astype(np.float64)
-        heavy = mass * size > mass.sum()  # drawn for certain
+        heavy = mass > HEAVY * mass.mean()
         most, rest = mass[heavy].sum(), mass[~heavy].sum()
         if 0 < rest < LITTLE * most:
             mass[heavy] *= 3 * rest / most
