@@ -241,6 +241,15 @@ def test_a_sum_rounded_by_as_much_as_a_sum_can_be(rest, exponent):
 
 
 @pytest.mark.parametrize("share", [0.49, 0.51])
+@pytest.mark.parametrize("spare", [0, 1])
+def test_sums_of_a_matching_that_are_all_rounded_to_one_side(share, spare):
+    paid = np.array([1, *[share * 2.0**-52] * 60])
+    costs = np.column_stack((holding(paid), *[np.full(len(paid), 4.0)] * spare))
+    cases.check_bounds_exactly(ot.linear_assignment(costs), sum(map(Fraction, paid)))
+    cases.check_bounds_exactly(ot.linear_assignment(-costs.T, maximize=True), -sum(map(Fraction, paid)))
+
+
+@pytest.mark.parametrize("share", [0.49, 0.51])
 @pytest.mark.parametrize(
     ("metric", "p"),
     [("euclidean", 1), ("euclidean", 2), ("euclidean", 6), ("euclidean", INF), ("sqeuclidean", 1), ("cityblock", 5)],
