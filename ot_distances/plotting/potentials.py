@@ -88,11 +88,11 @@ def _draw_surface(ax: Any, points: Array, height: Array) -> None:
         ax.set(xlabel="coordinate 1", ylabel="coordinate 2", title=label)
         return
     if surface is not None:
-        shading = ax.tricontourf(surface, height, levels=LEVELS, cmap="cividis")
-        lines = ax.tricontour(surface, height, levels=LEVELS, colors="white", linewidths=0.3, alpha=0.6)
-        for drawn in (shading, lines):
-            drawn.set_rasterized(len(points) > MANY)
-        ax.plot(*points.T, ".", color="black", markersize=1.2, alpha=0.6, rasterized=len(points) > MANY)
+        shading = ax.tricontourf(surface, height, levels=LEVELS, cmap="cividis", zorder=-3)
+        ax.tricontour(surface, height, levels=LEVELS, colors="white", linewidths=0.3, alpha=0.6, zorder=-2)
+        ax.plot(*points.T, ".", color="black", markersize=1.2, alpha=0.6, zorder=-1)
+        if len(points) > MANY:
+            ax.set_rasterization_zorder(0)  # contours alone cannot be rasterized before matplotlib 3.11
     else:
         shading = ax.scatter(*points.T, c=height, cmap="cividis", s=8)
     ax.figure.colorbar(shading, ax=ax, label=label, shrink=0.85)
