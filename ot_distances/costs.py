@@ -220,7 +220,7 @@ class DenseCost(_Blockwise):
             least, most = float(part.min()), float(part.max())
             if not -np.inf < least <= most < np.inf:
                 finite, forbids = part[np.isfinite(part)], True
-                least, most = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+                least, most = (float(finite.min()), float(finite.max())) if len(finite) else (np.inf, -np.inf)
             low, high = min(low, least), max(high, most)
         return (low, high, forbids) if low <= high else (0.0, 0.0, forbids)
 

@@ -86,6 +86,8 @@ def _near(value: Any) -> Any:
 
 
 def _apply(function: Any, args: Any, kwargs: Any) -> Any:
+    for name in kwargs.keys() & {"initial", "where"}:  # numpy's alone
+        raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
     result = function(*_near(tuple(args)), **{key: _near(value) for key, value in kwargs.items()})
     return Distant(np.asarray(result)) if isinstance(result, (np.ndarray, np.generic)) else result
 
