@@ -312,7 +312,8 @@ class PointCost(_Blockwise):
         # The extent of the largest floats is not a float, and half the least ones is none either.
         half = 1.0 if largest < 1000 else 0.5
         extent = math.frexp(max(high * half - low * half for low, high in ends))[1]
-        shift = max(extent, largest - 1000)
+        many = math.frexp(len(axes))[1] if p * math.log2(len(axes)) > SAFE_EXPONENT else 0  # whose sum has no power p
+        shift = max(extent + many, largest - 1000)
         if abs(shift) * METRICS[metric].degree * p <= NEAR and len(x) * len(y) <= DENSE_ENTRIES:
             shift = 0  # as good, and done with
         exponent = shift * METRICS[metric].degree * p

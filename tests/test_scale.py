@@ -486,3 +486,12 @@ def test_bounds_hold_where_the_order_is_no_fraction(exponent):
         truth = Decimal(move) ** Decimal(p)
         assert Decimal(result.lower) <= truth <= Decimal(result.upper)
         assert Decimal(result.f[0]) + Decimal(result.g[0]) <= truth
+
+
+@pytest.mark.parametrize("metric", ["cityblock", "euclidean", "chebyshev"])
+def test_high_powers_of_long_sums_are_floats(metric):
+    """Each coordinate lies within one unit, the distance does not: its 1,000th power would be infinite."""
+    x, y = np.zeros((1, 4)), np.full((1, 4), 0.99)
+    longest = {"cityblock": 3.96, "euclidean": 1.98, "chebyshev": 0.99}[metric]
+    for unit in (1.0, 1e-12):
+        assert ot.wasserstein(x * unit, y * unit, p=1000, metric=metric) == pytest.approx(longest * unit, rel=1e-14)
